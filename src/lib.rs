@@ -1,0 +1,1 @@
+//! certctl: a certificate authority for meshes of Envoy proxies.
