@@ -1,0 +1,215 @@
+//! Who should exist, who signs them, and whom they trust: what every source says in one form.
+//!
+//! Values here are whole and consistent: references resolve, names and files do not clash,
+//! lifetimes fit. Sources build them; nothing here knows how a
+//! certificate is made or served.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use indexmap::IndexMap;
+
+use crate::identity::{AuthorityName, DnsName, NodeName, SpiffeId, TrustDomain};
+use crate::time::Lifetime;
+use crate::x509::key::KeyAlgorithm;
+use crate::x509::profile::Subject;
+
+/// A whole mesh: its authorities and the identities that they sign.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Desired {
+    /// The SPIFFE trust domain of every identity here.
+    pub trust_domain: TrustDomain,
+    /// How far a certificate's notBefore lies before the moment of issue, for peers whose clocks
+    /// are behind.
+    pub clock_skew: Duration,
+    /// The authorities, in the order in which the source lists them.
+    pub authorities: IndexMap<AuthorityName, Authority>,
+    /// The nodes and gateways, in the order in which the source lists them.
+    pub identities: IndexMap<NodeName, Identity>,
+}
+
+/// What a set of roots, and perhaps a signer, is to be.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Authority {
+    /// A CA whose key is in our own state directory, made on first use.
+    Local(LocalAuthority),
+    /// A CA made elsewhere, whose certificate and key are read from files.
+    Imported(ImportedAuthority),
+    /// A partner's roots: trusted, but never asked to sign.
+    TrustOnly(TrustOnlyAuthority),
+}
+
+/// A CA that certctl makes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LocalAuthority {
+    /// Its subject, which is also the issuer of what it signs.
+    pub subject: Subject,
+    /// The algorithm of its key.
+    pub key_algorithm: KeyAlgorithm,
+    /// How long its own certificate lives.
+    pub lifetime: Lifetime,
+    /// The authority that signs it; none for a self-signed root.
+    pub parent: Option<AuthorityName>,
+    /// Where the passphrase is that encrypts its key at rest.
+    pub passphrase_file: Option<PathBuf>,
+}
+
+/// A CA that exists already.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ImportedAuthority {
+    /// PEM: the CA's certificate, then, unless it is self-signed, those above it up to the root.
+    pub certificate: PathBuf,
+    /// PEM: PKCS#8 (encrypted or not), SEC1 or PKCS#1.
+    pub key: PathBuf,
+    /// Where the passphrase of `key` is.
+    pub passphrase_file: Option<PathBuf>,
+}
+
+/// Roots alone.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TrustOnlyAuthority {
+    /// PEM: one root certificate or more.
+    pub certificates: PathBuf,
+}
+
+/// One node or gateway of the mesh.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Identity {
+    /// Its name in the mesh.
+    pub name: NodeName,
+    /// The URI SAN of its certificate.
+    pub spiffe_id: SpiffeId,
+    /// The DNS SANs of its certificate, in order, without repetition; the first one is also the
+    /// common name where it fits.
+    pub dns_names: Vec<DnsName>,
+    /// Who signs it; always one that can.
+    pub authority: AuthorityName,
+    /// The algorithm of its key.
+    pub key_algorithm: KeyAlgorithm,
+    /// How long its certificate lives; never beyond its authority's.
+    pub lifetime: Lifetime,
+    /// Whose peers it accepts where nothing more particular is said: its clients on a listener
+    /// and its servers on a backend.
+    pub trust: TrustSet,
+    /// What it does as a server.
+    pub listener: Listener,
+    /// What it does as a client, by backend. None where it names no backends: it may then call
+    /// anyone whom `trust` admits.
+    pub backends: Option<IndexMap<NodeName, Backend>>,
+    /// How its files are named and who may read them.
+    pub files: Files,
+}
+
+/// A node's server side.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Listener {
+    /// The authorities whose clients it accepts.
+    pub trust: TrustSet,
+    /// The clients it expects. None where it names none: anyone whom `trust` admits may call.
+    pub callers: Option<Vec<Caller>>,
+    /// Whether it insists on TLS.
+    pub mode: ListenerMode,
+}
+
+/// A peer that a listener expects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Caller {
+    /// A node of this mesh.
+    Node(NodeName),
+    /// Someone from elsewhere, by SPIFFE ID.
+    Id(SpiffeId),
+}
+
+/// Whether a listener insists on TLS.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ListenerMode {
+    /// Plain text is accepted beside mutual TLS.
+    Permissive,
+    /// Mutual TLS only.
+    #[default]
+    Strict,
+}
+
+/// A node's client side toward one backend.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Backend {
+    /// The authorities whose servers it accepts.
+    pub trust: TrustSet,
+    /// The backend's TCP port, where the source names one.
+    pub port: Option<u16>,
+}
+
+/// Authorities whose roots are accepted: at least one, each once, in the order in which the mesh
+/// lists its authorities, so that equal sets are equal and name the same bundle.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct TrustSet(Vec<AuthorityName>);
+
+impl TrustSet {
+    /// The set of those of `authorities` (the mesh's, in its order) that `wanted` accepts; none
+    /// when that leaves nothing.
+    pub fn of<'a>(
+        authorities: impl IntoIterator<Item = &'a AuthorityName>,
+        wanted: impl Fn(&AuthorityName) -> bool,
+    ) -> Option<Self> {
+        let names: Vec<_> = authorities.into_iter().filter(|a| wanted(a)).cloned().collect();
+        (!names.is_empty()).then_some(Self(names))
+    }
+
+    /// The authorities, in mesh order.
+    pub fn names(&self) -> &[AuthorityName] {
+        &self.0
+    }
+
+    /// Whether `authority` itself is in the set.
+    pub fn contains(&self, authority: &AuthorityName) -> bool {
+        self.0.contains(authority)
+    }
+}
+
+/// How a node's files are named and who may read them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Files {
+    /// What their names begin with; the node's own name unless the source says otherwise.
+    pub base: NodeName,
+    /// The user who owns them; the one who issues where none is named.
+    pub owner: Option<Account>,
+    /// Their group; that of the one who issues where none is named.
+    pub group: Option<Account>,
+    /// The permission bits of the key file. Never readable by others: at most 0o660.
+    pub mode: u32,
+}
+
+/// A user or group, by name or number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Account {
+    /// As `/etc/passwd` or `/etc/group` has it; looked up when files are written.
+    Name(String),
+    /// A numeric user or group id.
+    Id(u32),
+}
+
+impl Desired {
+    /// The authority at the top of the chain that `authority` signs under: itself when it is a
+    /// root. An intermediate's trust anchor is its root's certificate, so two authorities under
+    /// one root admit each other's leaves.
+    pub fn root_of<'a>(&'a self, authority: &'a AuthorityName) -> &'a AuthorityName {
+        let mut name = authority;
+        while let Some(Authority::Local(LocalAuthority { parent: Some(parent), .. })) =
+            self.authorities.get(name)
+        {
+            name = parent;
+        }
+        name
+    }
+
+    /// The authorities that sign directly under `authority`.
+    pub fn children_of<'a>(
+        &'a self,
+        authority: &'a AuthorityName,
+    ) -> impl Iterator<Item = &'a AuthorityName> {
+        self.authorities.iter().filter_map(move |(name, kind)| match kind {
+            Authority::Local(local) if local.parent.as_ref() == Some(authority) => Some(name),
+            _ => None,
+        })
+    }
+}
