@@ -6,7 +6,9 @@
 //! - [`time`]: the clock, lifetimes, when a certificate is due.
 //! - [`x509`]: keys and certificates.
 //! - [`desired`]: who should exist, from every source.
+//! - [`cli`]: the command line; the only room that may use all the others.
 
+pub mod cli;
 pub mod desired;
 pub mod identity;
 pub mod time;

@@ -1,3 +1,10 @@
 //! Parses the command line, runs it, and turns its outcome into an exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+use certctl::cli::{Cli, run};
+use clap::Parser;
+
+fn main() -> ExitCode {
+    run(Cli::parse())
+}

@@ -1,0 +1,156 @@
+//! The command line: parses, asks the library, prints. No logic of its own.
+
+use std::error::Error;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use miette::{IntoDiagnostic, Report};
+use serde::Serialize;
+
+use crate::time::Clock;
+
+mod shell;
+
+/// Mutual TLS for Envoy: a certificate authority for every virtual node of a mesh.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    arg_required_else_help = true,
+    after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 checked and it does not hold.\n\
+                  Start here:  certctl issue -f mesh.yaml -o certs"
+)]
+pub struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command accepts.
+#[derive(Args, Clone, Debug)]
+struct Global {
+    /// Print errors and what was asked for, nothing else.
+    #[arg(short, long, global = true)]
+    quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Completions(shell::Completions),
+    Man(shell::Man),
+}
+
+/// How a command's answer is printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Table,
+    /// One JSON document.
+    Json,
+    /// One YAML document.
+    Yaml,
+}
+
+/// The mesh file that a command reads.
+#[derive(Args, Clone, Debug)]
+struct MeshFileArgument {
+    /// The mesh file.
+    #[arg(
+        short = 'f',
+        long = "file",
+        value_name = "FILE",
+        env = "CERTCTL_FILE",
+        default_value = "mesh.yaml"
+    )]
+    path: PathBuf,
+}
+
+/// How a command ended when it did not fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It did what was asked.
+    Done,
+    /// What it was asked to check does not hold.
+    DoesNotHold,
+}
+
+impl From<Outcome> for ExitCode {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Done => Self::SUCCESS,
+            Outcome::DoesNotHold => Self::from(3),
+        }
+    }
+}
+
+/// Runs the command line and prints its error, if any, to standard error.
+pub fn run(cli: Cli) -> ExitCode {
+    let console = Console { quiet: cli.global.quiet, clock: Clock::system() };
+    let result = match cli.command {
+        Command::Completions(command) => command.run(&console),
+        Command::Man(command) => command.run(&console),
+    };
+    match result {
+        Ok(outcome) => outcome.into(),
+        Err(report) if is_broken_pipe(&report) => ExitCode::SUCCESS,
+        Err(report) => {
+            // Nothing is left to tell if standard error is closed too.
+            let _ = writeln!(io::stderr(), "{report:?}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What a command needs of the world besides its arguments.
+struct Console {
+    quiet: bool,
+    clock: Clock,
+}
+
+impl Console {
+    /// Prints an answer to standard output.
+    fn print(&self, text: &str) -> Result<(), Report> {
+        let mut stdout = io::stdout().lock();
+        stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).into_diagnostic()
+    }
+
+    /// Prints an answer that has both a table and a machine-readable form.
+    fn answer<T: Serialize>(
+        &self,
+        format: Format,
+        value: &T,
+        table: impl FnOnce() -> String,
+    ) -> Result<(), Report> {
+        match format {
+            Format::Table => self.print(&table()),
+            Format::Json => {
+                let text = serde_json::to_string_pretty(value).into_diagnostic()?;
+                self.print(&(text + "\n"))
+            }
+            Format::Yaml => self.print(&serde_saphyr::to_string(value).into_diagnostic()?),
+        }
+    }
+
+    /// Tells what is going on, on standard error, unless `--quiet`.
+    fn note(&self, text: &str) {
+        if !self.quiet {
+            // A closed standard error must not stop the work.
+            let _ = writeln!(io::stderr(), "{text}");
+        }
+    }
+}
+
+/// A reader such as `head` that has seen enough is no failure.
+fn is_broken_pipe(report: &Report) -> bool {
+    let mut cause: Option<&(dyn Error + 'static)> = Some(report.as_ref());
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<io::Error>() {
+            return error.kind() == io::ErrorKind::BrokenPipe;
+        }
+        cause = error.source();
+    }
+    false
+}
