@@ -1,0 +1,83 @@
+//! PEM, strictly (RFC 7468): what is broken is said, nothing is skipped.
+
+use pem::{EncodeConfig, LineEnding, Pem};
+use rustls_pki_types::CertificateDer;
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+/// The label of a certificate (RFC 7468 section 5).
+pub const CERTIFICATE: &str = "CERTIFICATE";
+
+/// Why a text is not the PEM that was expected.
+#[derive(Debug, Error)]
+pub enum PemError {
+    /// Armour or base64 is broken.
+    #[error("the PEM is broken: {0}")]
+    Broken(#[source] pem::PemError),
+    /// Not one block.
+    #[error("there is no PEM block in it; it should begin with -----BEGIN {expected}-----")]
+    Nothing {
+        /// The label that was expected.
+        expected: &'static str,
+    },
+    /// A block of another kind.
+    #[error("it holds a {found:?} block where only {expected} belongs")]
+    Label {
+        /// The label found.
+        found: String,
+        /// The label that was expected.
+        expected: &'static str,
+    },
+}
+
+/// One block: its label, whether it has RFC 1421 encryption headers, and its bytes.
+pub struct Block {
+    /// The text between `BEGIN` and the dashes.
+    pub label: String,
+    /// Whether headers say that the bytes are encrypted in OpenSSL's old manner.
+    pub legacy_encrypted: bool,
+    /// The decoded bytes.
+    pub der: Zeroizing<Vec<u8>>,
+}
+
+/// All blocks of a text, in order; text outside of them is ignored (RFC 7468 section 2).
+///
+/// # Errors
+/// When a block is broken.
+pub fn blocks(text: &[u8]) -> Result<Vec<Block>, PemError> {
+    let blocks = pem::parse_many(text).map_err(PemError::Broken)?;
+    Ok(blocks
+        .into_iter()
+        .map(|block| Block {
+            label: block.tag().to_owned(),
+            legacy_encrypted: block.headers().get("DEK-Info").is_some(),
+            der: Zeroizing::new(block.into_contents()),
+        })
+        .collect())
+}
+
+/// The certificates of a text that should hold nothing else: at least one, in order.
+///
+/// # Errors
+/// When a block is broken or is no certificate, or there is none.
+pub fn certificates(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, PemError> {
+    let certificates = blocks(text)?
+        .into_iter()
+        .map(|mut block| {
+            if block.label != CERTIFICATE {
+                return Err(PemError::Label { found: block.label, expected: CERTIFICATE });
+            }
+            Ok(CertificateDer::from(std::mem::take(&mut *block.der)))
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    if certificates.is_empty() {
+        return Err(PemError::Nothing { expected: CERTIFICATE });
+    }
+    Ok(certificates)
+}
+
+/// One block as text, in lines of 64 characters that end with a line feed.
+pub fn encode(label: &str, der: &[u8]) -> Zeroizing<String> {
+    let block = Pem::new(label, der);
+    Zeroizing::new(pem::encode_config(&block, EncodeConfig::new().set_line_ending(LineEnding::LF)))
+}

@@ -1,0 +1,146 @@
+//! Whether a certificate is trusted, as rustls-webpki sees it: never judged by the code that
+//! issued it.
+
+use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime};
+use std::time::Duration;
+use thiserror::Error;
+use webpki::{ALL_VERIFICATION_ALGS, EndEntityCert, KeyUsage, anchor_from_trusted_cert};
+
+use super::certificate::Certificate;
+use crate::time::{OffsetDateTime, rfc3339};
+
+/// Why a chain is not trusted.
+#[derive(Debug, Error)]
+pub enum VerificationError {
+    /// A root that cannot be one.
+    #[error("{subject:?} cannot be a trust anchor: {cause}")]
+    Anchor {
+        /// The certificate's subject.
+        subject: String,
+        /// What webpki said.
+        cause: webpki::Error,
+    },
+    /// Not valid yet.
+    #[error("{whose} is not valid before {}", rfc3339(*.not_before))]
+    NotYetValid {
+        /// The leaf, or a CA above it.
+        whose: &'static str,
+        /// Its first second.
+        not_before: OffsetDateTime,
+    },
+    /// No longer valid.
+    #[error("{whose} expired at {}", rfc3339(*.not_after))]
+    Expired {
+        /// The leaf, or a CA above it.
+        whose: &'static str,
+        /// Its last second.
+        not_after: OffsetDateTime,
+    },
+    /// No path to any root.
+    #[error("{issuer:?} issued it, and no trusted root leads there")]
+    UnknownIssuer {
+        /// The issuer's name.
+        issuer: String,
+    },
+    /// Signed by another key than that of the root of the same name.
+    #[error("its signature is not that of {issuer:?} as it is trusted")]
+    BadSignature {
+        /// The issuer's name.
+        issuer: String,
+    },
+    /// Everything else.
+    #[error("it does not verify: {0}")]
+    Other(webpki::Error),
+}
+
+/// What a peer uses a certificate for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To prove itself as a client.
+    Client,
+    /// To prove itself as a server.
+    Server,
+}
+
+/// Trusted roots, ready to verify with.
+#[derive(Clone, Debug)]
+pub struct Roots(Vec<TrustAnchor<'static>>);
+
+impl Roots {
+    /// Takes certificates as roots, self-signed or not.
+    ///
+    /// # Errors
+    /// When one cannot be a trust anchor.
+    pub fn new<'a>(
+        certificates: impl IntoIterator<Item = &'a Certificate>,
+    ) -> Result<Self, VerificationError> {
+        let anchors = certificates.into_iter().map(|certificate| {
+            anchor_from_trusted_cert(certificate.der()).map(|anchor| anchor.to_owned()).map_err(
+                |cause| VerificationError::Anchor { subject: certificate.subject(), cause },
+            )
+        });
+        Ok(Self(anchors.collect::<Result<_, _>>()?))
+    }
+
+    /// Verifies a leaf with its intermediates (RFC 5280 section 6): signatures, times, basic
+    /// constraints, path lengths, name constraints and extended key usage; not its names.
+    ///
+    /// # Errors
+    /// When no path from the leaf to a root holds at `at`.
+    pub fn verify(
+        &self,
+        leaf: &Certificate,
+        intermediates: &[CertificateDer<'_>],
+        purpose: Purpose,
+        at: OffsetDateTime,
+    ) -> Result<(), VerificationError> {
+        let usage = match purpose {
+            Purpose::Client => KeyUsage::client_auth(),
+            Purpose::Server => KeyUsage::server_auth(),
+        };
+        let seconds = u64::try_from(at.unix_timestamp()).unwrap_or(0);
+        let time = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
+        EndEntityCert::try_from(leaf.der())
+            .and_then(|certificate| {
+                certificate
+                    .verify_for_usage(
+                        ALL_VERIFICATION_ALGS,
+                        &self.0,
+                        intermediates,
+                        time,
+                        usage,
+                        None,
+                        None,
+                    )
+                    .map(drop)
+            })
+            .map_err(|error| explain(error, leaf))
+    }
+}
+
+fn explain(error: webpki::Error, leaf: &Certificate) -> VerificationError {
+    match error {
+        webpki::Error::CertExpired { not_after, .. } => VerificationError::Expired {
+            whose: whose(not_after, leaf.validity().not_after),
+            not_after: moment(not_after),
+        },
+        webpki::Error::CertNotValidYet { not_before, .. } => VerificationError::NotYetValid {
+            whose: whose(not_before, leaf.validity().not_before),
+            not_before: moment(not_before),
+        },
+        webpki::Error::UnknownIssuer => VerificationError::UnknownIssuer { issuer: leaf.issuer() },
+        webpki::Error::InvalidSignatureForPublicKey => {
+            VerificationError::BadSignature { issuer: leaf.issuer() }
+        }
+        other => VerificationError::Other(other),
+    }
+}
+
+fn moment(time: UnixTime) -> OffsetDateTime {
+    let seconds = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+    OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH)
+}
+
+fn whose(failed: UnixTime, leaf: OffsetDateTime) -> &'static str {
+    if moment(failed) == leaf { "it" } else { "a CA certificate above it" }
+}
