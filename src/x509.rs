@@ -1,6 +1,7 @@
 //! Keys and certificates: what we put in, what we accept, and what is in one.
 
 pub mod certificate;
+pub mod credential;
 pub mod key;
 pub mod pem;
 pub mod profile;

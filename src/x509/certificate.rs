@@ -58,6 +58,7 @@ struct Facts {
     common_name: Option<String>,
     authority: Option<CaConstraint>,
     usage: Usage,
+    broken_hash: Option<&'static str>,
     subject_key_id: Option<Vec<u8>>,
     authority_key_id: Option<Vec<u8>>,
 }
@@ -202,6 +203,18 @@ impl Certificate {
         self.facts.authority_key_id.as_deref()
     }
 
+    /// The hash of its signature, where that is one with known collisions.
+    pub fn broken_hash(&self) -> Option<&'static str> {
+        self.facts.broken_hash
+    }
+
+    /// Whether `issuer`'s key signed it. Names, times and constraints are not looked at.
+    pub fn is_signed_by(&self, issuer: &Self) -> bool {
+        let Ok((_, own)) = X509Certificate::from_der(&self.der) else { return false };
+        let Ok((_, above)) = X509Certificate::from_der(&issuer.der) else { return false };
+        own.verify_signature(Some(above.public_key())).is_ok()
+    }
+
     /// Whether issuer and subject are one name: a root, where its signature holds too.
     pub fn is_self_issued(&self) -> bool {
         self.facts.subject == self.facts.issuer
@@ -251,6 +264,7 @@ impl Facts {
                 .and_then(|name| name.as_str().ok().map(str::to_owned)),
             authority: None,
             usage: Usage::default(),
+            broken_hash: broken_hash(&parsed.signature_algorithm.algorithm.to_id_string()),
             subject_key_id: None,
             authority_key_id: None,
         };
@@ -311,6 +325,16 @@ impl Facts {
             _ => {}
         }
         Ok(())
+    }
+}
+
+/// Which hash an algorithm identifier signs with, where that hash is broken.
+fn broken_hash(signature_algorithm: &str) -> Option<&'static str> {
+    match signature_algorithm {
+        "1.2.840.113549.1.1.2" => Some("MD2"),
+        "1.2.840.113549.1.1.4" => Some("MD5"),
+        "1.2.840.113549.1.1.5" | "1.2.840.10045.4.1" | "1.3.14.3.2.29" => Some("SHA-1"),
+        _ => None,
     }
 }
 

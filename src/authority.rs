@@ -1,0 +1,340 @@
+//! Who signs: a CA's key and certificates, made here or brought from elsewhere.
+//!
+//! An authority signs what [`crate::signing`] hands it and knows nothing of nodes, files or time
+//! other than its own.
+
+use rcgen::Issuer;
+use thiserror::Error;
+
+use crate::desired::LocalAuthority;
+use crate::identity::AuthorityName;
+use crate::time::{OffsetDateTime, Validity, rfc3339};
+use crate::x509::certificate::Certificate;
+use crate::x509::key::{KeyError, PrivateKey, PublicKey};
+use crate::x509::profile::{CaProfile, LeafProfile, ProfileError};
+use crate::x509::verification::{Roots, VerificationError};
+
+/// Why an authority cannot be used.
+#[derive(Debug, Error)]
+pub enum AuthorityError {
+    /// The certificate lacks the CA bit or the right to sign certificates.
+    #[error("{subject:?} is no CA: {problem}")]
+    NotCa {
+        /// The certificate's subject.
+        subject: String,
+        /// What is missing.
+        problem: &'static str,
+    },
+    /// Certificate and key are of different pairs.
+    #[error("the key does not belong to the certificate of {subject:?}")]
+    KeyMismatch {
+        /// The certificate's subject.
+        subject: String,
+    },
+    /// Outside of its validity.
+    #[error(
+        "the certificate of {subject:?} is valid from {} to {} only",
+        rfc3339(.validity.not_before),
+        rfc3339(.validity.not_after)
+    )]
+    NotValid {
+        /// The certificate's subject.
+        subject: String,
+        /// When it is valid.
+        validity: Validity,
+    },
+    /// A subject that our encoder would write in other bytes, so that no chain would link.
+    #[error(
+        "the subject of {subject:?} cannot be written back byte for byte (a repeated or unusual \
+         attribute), so what it signs would not link to it; use a CA with a plain subject"
+    )]
+    LossySubject {
+        /// The certificate's subject.
+        subject: String,
+    },
+    /// Signed with a hash that can be forged.
+    #[error("the certificate of {subject:?} is signed with {hash}, which can be forged")]
+    BrokenHash {
+        /// The certificate's subject.
+        subject: String,
+        /// The hash.
+        hash: &'static str,
+    },
+    /// The key is too weak or of an unused kind.
+    #[error("the key of {subject:?}: {cause}")]
+    Key {
+        /// The certificate's subject.
+        subject: String,
+        /// What is wrong with it.
+        #[source]
+        cause: KeyError,
+    },
+    /// A certificate that its supposed issuer did not sign.
+    #[error("{subject:?} is not signed by {above:?}, which follows it")]
+    BrokenChain {
+        /// The certificate's subject.
+        subject: String,
+        /// The subject of the next.
+        above: String,
+    },
+    /// The chain stops short of a self-signed root.
+    #[error(
+        "the chain ends with {subject:?}, which {issuer:?} issued; append the certificates above \
+         it, up to the self-signed root"
+    )]
+    NoRoot {
+        /// The last certificate's subject.
+        subject: String,
+        /// Its issuer.
+        issuer: String,
+    },
+    /// No room for another CA below.
+    #[error("{subject:?} allows {allowed} CAs below it, so it cannot be the parent of this one")]
+    PathLength {
+        /// The CA's subject.
+        subject: String,
+        /// How many it allows.
+        allowed: u32,
+    },
+    /// Signing failed.
+    #[error(transparent)]
+    Profile(#[from] ProfileError),
+    /// A root that cannot be one.
+    #[error(transparent)]
+    Root(#[from] VerificationError),
+}
+
+/// A CA that can sign: its key, its certificate and those above it.
+pub struct Authority {
+    name: AuthorityName,
+    issuer: Issuer<'static, PrivateKey>,
+    /// Its own certificate first, then each one's issuer, the root last.
+    chain: Vec<Certificate>,
+    roots: Roots,
+}
+
+impl std::fmt::Debug for Authority {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { name, issuer: _, chain, roots: _ } = self;
+        f.debug_struct("Authority")
+            .field("name", name)
+            .field("chain", chain)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Authority {
+    /// Takes a key and the CA's certificates: its own, then those above it up to the root.
+    ///
+    /// # Errors
+    /// When they make no usable CA: see [`AuthorityError`]. An expired one is accepted, since its
+    /// root may still be trusted; it cannot sign any more ([`ProfileError::IssuerEnded`]).
+    pub fn new(
+        name: AuthorityName,
+        key: PrivateKey,
+        chain: Vec<Certificate>,
+    ) -> Result<Self, AuthorityError> {
+        check_chain(&chain)?;
+        let own = &chain[0];
+        if key.public().spki() != own.spki() {
+            return Err(AuthorityError::KeyMismatch { subject: own.subject() });
+        }
+        let issuer =
+            Issuer::from_ca_cert_der(own.der(), key).map_err(|e| ProfileError::Encode(e))?;
+        if !writes_back(own) {
+            return Err(AuthorityError::LossySubject { subject: own.subject() });
+        }
+        let roots = Roots::new(chain.last())?;
+        Ok(Self { name, issuer, chain, roots })
+    }
+
+    /// Makes the certificate of a new root for `key`.
+    ///
+    /// # Errors
+    /// When signing fails.
+    pub fn make_root(
+        wanted: &LocalAuthority,
+        clock_skew: std::time::Duration,
+        key: &PrivateKey,
+        now: OffsetDateTime,
+    ) -> Result<Certificate, AuthorityError> {
+        // A root's own path length is never needed to bound what it signs, and could not be
+        // changed without every peer learning to trust another root.
+        Ok(ca_profile(wanted, clock_skew, None).sign_root(key, now)?)
+    }
+
+    /// Signs the certificate of an intermediate under this authority. `below` is how many CAs
+    /// stand below the intermediate.
+    ///
+    /// # Errors
+    /// When this authority allows no CA below it, has ended, or signing fails.
+    pub fn make_intermediate(
+        &self,
+        wanted: &LocalAuthority,
+        clock_skew: std::time::Duration,
+        below: u8,
+        key: &PublicKey,
+        now: OffsetDateTime,
+    ) -> Result<Certificate, AuthorityError> {
+        let allowed = self.certificate().ca_constraint().and_then(|ca| ca.path_length);
+        if let Some(allowed) = allowed.filter(|allowed| *allowed <= u32::from(below)) {
+            let subject = self.certificate().subject();
+            return Err(AuthorityError::PathLength { subject, allowed });
+        }
+        let profile = ca_profile(wanted, clock_skew, Some(below));
+        Ok(profile.sign_intermediate(key, now, &self.issuer, self.ends())?)
+    }
+
+    /// Signs a leaf; nothing is verified yet.
+    ///
+    /// # Errors
+    /// When the key refuses or the result does not parse.
+    pub fn sign(
+        &self,
+        profile: &LeafProfile,
+        key: &PublicKey,
+        validity: Validity,
+    ) -> Result<Certificate, ProfileError> {
+        profile.sign(key, validity, &self.issuer)
+    }
+
+    /// Its name in the mesh.
+    pub fn name(&self) -> &AuthorityName {
+        &self.name
+    }
+
+    /// Its own certificate.
+    pub fn certificate(&self) -> &Certificate {
+        &self.chain[0]
+    }
+
+    /// The root at the top of its chain: itself, unless it is an intermediate.
+    pub fn root(&self) -> &Certificate {
+        &self.chain[self.chain.len() - 1]
+    }
+
+    /// Its certificates from its own to the root.
+    pub fn chain(&self) -> &[Certificate] {
+        &self.chain
+    }
+
+    /// What follows a leaf in its chain file: this CA and those between it and the root. The root
+    /// itself, which a peer must have anyway (RFC 8446 section 4.4.2), only where it is the issuer,
+    /// as certs.sh has it.
+    pub fn issuers(&self) -> &[Certificate] {
+        &self.chain[..(self.chain.len() - 1).max(1)]
+    }
+
+    /// Its root, ready to verify with.
+    pub fn roots(&self) -> &Roots {
+        &self.roots
+    }
+
+    /// The last second in which all of its chain is valid: nothing that it signs lives longer.
+    pub fn ends(&self) -> OffsetDateTime {
+        ends(&self.chain)
+    }
+}
+
+/// The last second in which every one of `chain` is valid.
+pub fn ends(chain: &[Certificate]) -> OffsetDateTime {
+    let ends = chain.iter().map(|certificate| certificate.validity().not_after);
+    ends.min().unwrap_or(OffsetDateTime::UNIX_EPOCH)
+}
+
+/// Whether certificates, a CA's own first, lead up to a self-signed root and may each sign the one
+/// before.
+///
+/// # Errors
+/// When one is no CA, weak, or not signed by the next, or the last is no root.
+pub fn check_chain(chain: &[Certificate]) -> Result<(), AuthorityError> {
+    for (place, certificate) in chain.iter().enumerate() {
+        check_ca(certificate)?;
+        let above = chain.get(place + 1).unwrap_or(certificate);
+        let subject = || certificate.subject();
+        if place + 1 == chain.len() && !certificate.is_self_issued() {
+            return Err(AuthorityError::NoRoot {
+                subject: subject(),
+                issuer: certificate.issuer(),
+            });
+        }
+        if certificate.issuer_der() != above.subject_der() || !certificate.is_signed_by(above) {
+            return Err(AuthorityError::BrokenChain { subject: subject(), above: above.subject() });
+        }
+        let allowed = certificate.ca_constraint().and_then(|ca| ca.path_length);
+        if let Some(allowed) = allowed.filter(|allowed| (*allowed as usize) < place) {
+            return Err(AuthorityError::PathLength { subject: subject(), allowed });
+        }
+    }
+    Ok(())
+}
+
+/// Whether a certificate is fit to be a CA's at any time: CA bit, signing right, key, hash.
+fn check_ca(certificate: &Certificate) -> Result<(), AuthorityError> {
+    let subject = || certificate.subject();
+    let not_ca = |problem| Err(AuthorityError::NotCa { subject: subject(), problem });
+    if certificate.ca_constraint().is_none() {
+        return not_ca("its basic constraints do not say CA:TRUE");
+    }
+    let usage = certificate.usage();
+    if usage.key_usage.is_some() && !usage.certificate_signing {
+        return not_ca("its key usage lacks keyCertSign");
+    }
+    if let Some(hash) = certificate.broken_hash() {
+        return Err(AuthorityError::BrokenHash { subject: subject(), hash });
+    }
+    PublicKey::from_spki(certificate.spki())
+        .map_err(|cause| AuthorityError::Key { subject: subject(), cause })?;
+    Ok(())
+}
+
+/// Whether a CA is within its validity.
+///
+/// # Errors
+/// When one of `chain` is not valid at `now`.
+pub fn check_valid(chain: &[Certificate], now: OffsetDateTime) -> Result<(), AuthorityError> {
+    match chain.iter().find(|certificate| !certificate.validity().contains(now)) {
+        Some(certificate) => Err(AuthorityError::NotValid {
+            subject: certificate.subject(),
+            validity: certificate.validity(),
+        }),
+        None => Ok(()),
+    }
+}
+
+fn ca_profile(
+    wanted: &LocalAuthority,
+    clock_skew: std::time::Duration,
+    path_length: Option<u8>,
+) -> CaProfile {
+    CaProfile {
+        subject: wanted.subject.clone(),
+        lifetime: wanted.lifetime,
+        clock_skew,
+        path_length,
+    }
+}
+
+/// Whether the encoder writes a CA's subject back byte for byte: it drops repeated attributes, and
+/// what then carries the shortened issuer does not link to the CA.
+fn writes_back(certificate: &Certificate) -> bool {
+    struct Unsigned;
+    impl rcgen::PublicKeyData for Unsigned {
+        fn der_bytes(&self) -> &[u8] {
+            &[]
+        }
+        fn algorithm(&self) -> &'static rcgen::SignatureAlgorithm {
+            &rcgen::PKCS_ECDSA_P256_SHA256
+        }
+    }
+    impl rcgen::SigningKey for Unsigned {
+        fn sign(&self, _: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
+            Ok(Vec::new())
+        }
+    }
+    Issuer::from_ca_cert_der(certificate.der(), Unsigned)
+        .and_then(|issuer| rcgen::CertificateParams::default().signed_by(&Unsigned, &issuer))
+        .ok()
+        .and_then(|probe| Certificate::from_der(probe.der().clone()).ok())
+        .is_some_and(|probe| probe.issuer_der() == certificate.subject_der())
+}

@@ -1,0 +1,37 @@
+//! A new key and its certificate.
+
+use thiserror::Error;
+
+use crate::authority::Authority;
+use crate::signing;
+use crate::time::OffsetDateTime;
+use crate::x509::credential::{Credential, CredentialError};
+use crate::x509::key::{KeyAlgorithm, KeyError, PrivateKey};
+use crate::x509::profile::LeafProfile;
+
+/// Why a credential could not be made.
+#[derive(Debug, Error)]
+pub enum ProvisioningError {
+    /// No key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// No certificate for it.
+    #[error(transparent)]
+    Certificate(#[from] CredentialError),
+}
+
+/// Makes a key and has `authority` certify it. The key is new each time: a renewal that kept it
+/// would also keep whoever had copied it.
+///
+/// # Errors
+/// When the key cannot be made or the authority does not certify it.
+pub fn provision(
+    authority: &Authority,
+    profile: &LeafProfile,
+    algorithm: KeyAlgorithm,
+    now: OffsetDateTime,
+) -> Result<Credential, ProvisioningError> {
+    let key = PrivateKey::generate(algorithm)?;
+    let chain = signing::sign(authority, profile, key.public(), now)?;
+    Ok(Credential::new(key, chain)?)
+}
