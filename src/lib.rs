@@ -9,11 +9,13 @@
 //! - [`authority`]: who signs.
 //! - [`signing`]: from a public key to a chain that may be published.
 //! - [`provisioning`]: a new key and its certificate.
+//! - [`files`]: whole files, or none, in a directory.
 //! - [`cli`]: the command line; the only room that may use all the others.
 
 pub mod authority;
 pub mod cli;
 pub mod desired;
+pub mod files;
 pub mod identity;
 pub mod provisioning;
 pub mod signing;

@@ -1,0 +1,131 @@
+//! Reading and writing one regular file.
+
+use std::ffi::OsStr;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+
+use rustix::fs::{self, Mode, OFlags, Stat};
+use rustix::io::{self, Errno};
+use zeroize::Zeroizing;
+
+use super::folder::{Entry, Folder};
+use super::{Access, Contents, FilesError, MAX_FILE_BYTES};
+
+const NEW: OFlags = OFlags::WRONLY
+    .union(OFlags::CREATE)
+    .union(OFlags::EXCL)
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::CLOEXEC);
+// Tests cut every write in pieces, so that a run can be killed inside of a file.
+const LARGEST_WRITE: usize = if cfg!(test) { 16 } else { 1 << 20 };
+
+/// A regular file, open for reading.
+pub(super) struct OpenFile {
+    descriptor: OwnedFd,
+    pub(super) stat: Stat,
+    path: PathBuf,
+}
+
+impl OpenFile {
+    pub(super) fn new(descriptor: OwnedFd, stat: Stat, path: PathBuf) -> Self {
+        Self { descriptor, stat, path }
+    }
+
+    /// All of the file, if it is no larger than [`MAX_FILE_BYTES`].
+    pub(super) fn read(&self) -> Result<Contents, FilesError> {
+        let size = u64::try_from(self.stat.st_size).unwrap_or(u64::MAX);
+        let too_large = || FilesError::TooLarge { path: self.path.clone(), size };
+        let size = usize::try_from(size).map_err(|_| too_large())?;
+        if size > MAX_FILE_BYTES {
+            return Err(too_large());
+        }
+        // One byte more shows a file that grows.
+        let mut bytes = Zeroizing::new(vec![0; size + 1]);
+        let mut filled = 0;
+        while filled < bytes.len() {
+            let count = io::pread(&self.descriptor, &mut bytes[filled..], filled as u64)
+                .map_err(|errno| FilesError::system("read", self.path.clone(), errno))?;
+            if count == 0 {
+                break;
+            }
+            filled += count;
+        }
+        if filled > size {
+            return Err(FilesError::system("read", self.path.clone(), Errno::AGAIN));
+        }
+        bytes.truncate(filled);
+        Ok(bytes.into())
+    }
+
+    /// Whether these are the file's bytes.
+    pub(super) fn holds(&self, contents: &Contents) -> Result<bool, FilesError> {
+        let bytes = contents.as_bytes();
+        Ok(usize::try_from(self.stat.st_size) == Ok(bytes.len()) && self.read()? == *contents)
+    }
+}
+
+impl Folder {
+    /// Writes a new file: stricter than wanted until all of it is there, never more open.
+    pub(super) fn write_new(
+        &self,
+        name: impl AsRef<OsStr>,
+        contents: &Contents,
+        access: Access,
+        durably: bool,
+    ) -> Result<(), FilesError> {
+        let name = name.as_ref();
+        let file = self.change("write", name, || {
+            fs::openat(&self.descriptor, name, NEW, Mode::RUSR | Mode::WUSR)
+        })?;
+        let mut rest = contents.as_bytes();
+        while !rest.is_empty() {
+            let part = &rest[..rest.len().min(LARGEST_WRITE)];
+            let written = self.change("write", name, || io::write(&file, part))?;
+            rest = &rest[written..];
+        }
+        self.set_access(&file, name, access)?;
+        if durably {
+            self.change("sync", name, || fs::fsync(&file))?;
+        }
+        Ok(())
+    }
+
+    /// Gives the file `name` another owner, group or mode, if its bytes are still `contents`.
+    /// Returns false, having changed nothing, if they are not.
+    pub(super) fn change_access(
+        &self,
+        name: impl AsRef<OsStr>,
+        contents: &Contents,
+        access: Access,
+    ) -> Result<bool, FilesError> {
+        let name = name.as_ref();
+        match self.entry(name)? {
+            Entry::File(file) if file.holds(contents)? => {
+                self.set_access(&file.descriptor, name, access)?;
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
+    }
+
+    fn set_access(&self, file: &OwnedFd, name: &OsStr, access: Access) -> Result<(), FilesError> {
+        let stat = fs::fstat(file).map_err(|errno| self.failed("look at", name, errno))?;
+        let mut mode = stat.st_mode & 0o7777;
+        let set_mode = |mode| {
+            self.change("set the mode of", name, || fs::fchmod(file, Mode::from_raw_mode(mode)))
+        };
+        if access.differs_in_owner(&stat) {
+            // The new owner and group must not get more than both modes allow, even for a moment.
+            if mode & access.mode != mode {
+                mode &= access.mode;
+                set_mode(mode)?;
+            }
+            self.change("set the owner of", name, || fs::fchown(file, access.uid(), access.gid()))
+                .map_err(|error| error.about_owner(access))?;
+        }
+        if mode != access.mode {
+            set_mode(access.mode)?;
+        }
+        Ok(())
+    }
+}
