@@ -4,6 +4,10 @@
 //! lifetimes fit. Sources build them; nothing here knows how a
 //! certificate is made or served.
 
+pub mod document;
+pub mod problem;
+pub mod reader;
+
 use std::path::PathBuf;
 use std::time::Duration;
 

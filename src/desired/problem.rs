@@ -1,0 +1,183 @@
+//! What is wrong with a source, where, and what to do: collected, so that one run shows all of it.
+//!
+//! Knows nothing of YAML, of meshes or of how problems are shown.
+
+use std::cell::RefCell;
+use std::ops::Range;
+
+/// How bad a [`Problem`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// The source cannot be used.
+    Error,
+    /// The source can be used; it may not do what its author meant.
+    Warning,
+    /// Worth knowing.
+    Note,
+}
+
+/// One thing that is wrong at one place of a source text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// How bad it is.
+    pub severity: Severity,
+    /// Where, as byte offsets into the source.
+    pub span: Range<usize>,
+    /// What is wrong: a sentence without its full stop.
+    pub message: String,
+    /// What to do about it.
+    pub help: Option<String>,
+    /// Other places that have to do with it, each with what it is ("first used here").
+    pub related: Vec<(Range<usize>, String)>,
+}
+
+impl Problem {
+    /// A problem for which the source is refused.
+    pub fn error(span: Range<usize>, message: impl Into<String>) -> Self {
+        Self::new(Severity::Error, span, message.into())
+    }
+
+    /// A problem that the author should look at.
+    pub fn warning(span: Range<usize>, message: impl Into<String>) -> Self {
+        Self::new(Severity::Warning, span, message.into())
+    }
+
+    /// Something worth knowing.
+    pub fn note(span: Range<usize>, message: impl Into<String>) -> Self {
+        Self::new(Severity::Note, span, message.into())
+    }
+
+    fn new(severity: Severity, span: Range<usize>, message: String) -> Self {
+        Self { severity, span, message, help: None, related: Vec::new() }
+    }
+
+    /// The same, with what to do about it.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// The same, with `help` where there is any.
+    #[must_use]
+    pub fn maybe_help(mut self, help: Option<String>) -> Self {
+        self.help = help.or(self.help);
+        self
+    }
+
+    /// The same, with another place that has to do with it.
+    #[must_use]
+    pub fn related(mut self, span: Range<usize>, label: impl Into<String>) -> Self {
+        self.related.push((span, label.into()));
+        self
+    }
+}
+
+/// Collects problems; never stops at the first one.
+#[derive(Debug, Default)]
+pub struct Problems {
+    found: RefCell<Vec<Problem>>,
+    #[cfg(test)]
+    pub(crate) fields: RefCell<std::collections::BTreeSet<(&'static str, &'static str)>>,
+}
+
+impl Problems {
+    /// None yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds one.
+    pub fn push(&self, problem: Problem) {
+        self.found.borrow_mut().push(problem);
+    }
+
+    /// Adds an error, and is [`None`]: for `return problems.error(..)` in readers.
+    pub fn error<T>(&self, span: Range<usize>, message: impl Into<String>) -> Option<T> {
+        self.push(Problem::error(span, message));
+        None
+    }
+
+    /// Whether any of them is an error.
+    pub fn has_errors(&self) -> bool {
+        self.found.borrow().iter().any(|problem| problem.severity == Severity::Error)
+    }
+
+    /// All of them in the order of their places, none twice: what an alias repeats is said once.
+    pub fn into_vec(self) -> Vec<Problem> {
+        let mut found = self.found.into_inner();
+        found.sort_by(|a, b| {
+            (a.span.start, a.span.end, a.severity, &a.message).cmp(&(
+                b.span.start,
+                b.span.end,
+                b.severity,
+                &b.message,
+            ))
+        });
+        found.dedup();
+        found
+    }
+}
+
+/// The one of `known` that `text` was probably meant to be.
+pub fn nearest<'a>(text: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let wanted = text.to_lowercase();
+    known
+        .into_iter()
+        .map(|name| (strsim::damerau_levenshtein(&wanted, &name.to_lowercase()), name))
+        .filter(|(distance, name)| {
+            *distance <= wanted.chars().count().max(name.chars().count()).div_ceil(3).min(4)
+        })
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, name)| name)
+}
+
+/// [`nearest`] as a question, with `known` listed after it where there are not too many.
+pub fn did_you_mean<'a>(
+    text: &str,
+    kind: &str,
+    known: impl IntoIterator<Item = &'a str>,
+) -> Option<String> {
+    let known: Vec<_> = known.into_iter().collect();
+    let listed =
+        (!known.is_empty() && known.len() <= 16).then(|| format!("{kind}: {}", known.join(", ")));
+    match (nearest(text, known.iter().copied()), listed) {
+        (Some(near), Some(listed)) => Some(format!("did you mean `{near}`? ({listed})")),
+        (Some(near), None) => Some(format!("did you mean `{near}`?")),
+        (None, listed) => listed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_name_is_found_and_a_far_one_is_not() {
+        let known = ["trust", "trustDomain", "dnsNames", "ca_1"];
+        for (text, near) in [
+            ("trsut", Some("trust")),
+            ("dns_names", Some("dnsNames")),
+            ("DNSNAMES", Some("dnsNames")),
+            ("ca1", Some("ca_1")),
+            ("authority", None),
+            ("", None),
+        ] {
+            assert_eq!(nearest(text, known), near, "{text:?}");
+        }
+        assert_eq!(did_you_mean("x", "known here", []), None);
+        assert_eq!(did_you_mean("zzz", "known here", ["a"]).unwrap(), "known here: a");
+    }
+
+    #[test]
+    fn problems_come_in_the_order_of_their_places_and_once() {
+        let problems = Problems::new();
+        problems.push(Problem::note(7..8, "later"));
+        assert!(!problems.has_errors());
+        assert_eq!(problems.error::<()>(1..2, "earlier"), None);
+        problems.push(Problem::error(1..2, "earlier"));
+        assert!(problems.has_errors());
+        let messages: Vec<_> = problems.into_vec().into_iter().map(|p| p.message).collect();
+        assert_eq!(messages, ["earlier", "later"]);
+    }
+}

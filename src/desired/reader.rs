@@ -1,0 +1,256 @@
+//! Reads a mapping field by field, remembering what was asked for, so that what nobody asked for
+//! can be named.
+//!
+//! Every reading method puts what is wrong into the [`Problems`] that the reader was given and
+//! answers [`None`]; the caller goes on, and the user sees everything in one run.
+
+use std::fmt::Display;
+use std::ops::Range;
+use std::str::FromStr;
+
+use super::document::{Node, Spanned, Value};
+use super::problem::{Problem, Problems, Severity, did_you_mean};
+
+/// A cursor over one mapping.
+pub struct MappingReader<'a> {
+    what: &'static str,
+    entries: &'a [(Spanned<String>, Node)],
+    span: Range<usize>,
+    problems: &'a Problems,
+    asked: Vec<&'static str>,
+}
+
+impl<'a> MappingReader<'a> {
+    /// Reads `node`, which is `what` ("a virtual node"). One that is empty reads as a mapping
+    /// without fields.
+    pub fn new(node: &'a Node, what: &'static str, problems: &'a Problems) -> Option<Self> {
+        let entries = match &node.value {
+            Value::Mapping(entries) => entries.as_slice(),
+            Value::Null => &[],
+            other => {
+                let message = format!("{what} must be a mapping, and this is {}", other.kind());
+                return problems.error(node.span.clone(), message);
+            }
+        };
+        Some(Self { what, entries, span: node.span.clone(), problems, asked: Vec::new() })
+    }
+
+    /// The place of the whole mapping.
+    pub fn span(&self) -> Range<usize> {
+        self.span.clone()
+    }
+
+    /// Where problems go.
+    pub fn problems(&self) -> &'a Problems {
+        self.problems
+    }
+
+    /// The field `name` with its key, if it is there, whatever it holds.
+    pub fn field(&mut self, name: &'static str) -> Option<(&'a Spanned<String>, &'a Node)> {
+        self.asked.push(name);
+        self.entries.iter().find(|(key, _)| key.value == name).map(|(key, node)| (key, node))
+    }
+
+    /// The value of the field `name`, if it is there, whatever it holds.
+    pub fn optional(&mut self, name: &'static str) -> Option<&'a Node> {
+        self.field(name).map(|(_, node)| node)
+    }
+
+    /// The value of the field `name`, which is missed when it is not there or empty.
+    pub fn required(&mut self, name: &'static str) -> Option<&'a Node> {
+        match self.field(name) {
+            Some((key, node)) => filled(&key.value, &key.span, node, self.problems),
+            None => {
+                // A long place would bury the line on which the field belongs.
+                let at = self.entries.first().map_or(self.span(), |(key, _)| key.span.clone());
+                self.problems.error(at, format!("{} needs a field `{name}`", self.what))
+            }
+        }
+    }
+
+    /// The value of the field `name`, if it is there and not empty: an empty one (`name:`) counts
+    /// as missing, as it does in Kubernetes.
+    pub fn present(&mut self, name: &'static str) -> Option<&'a Node> {
+        self.optional(name).filter(|node| node.value != Value::Null)
+    }
+
+    /// The text of the field `name`.
+    pub fn text(&mut self, name: &'static str) -> Option<Spanned<&'a str>> {
+        let (key, node) = self.field(name)?;
+        text(&key.value, filled(&key.value, &key.span, node, self.problems)?, self.problems)
+    }
+
+    /// The text of the field `name`, parsed.
+    pub fn parsed<T, E: Display>(
+        &mut self,
+        name: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<Spanned<T>> {
+        let text = self.text(name)?;
+        parsed(&text, parse, self.problems)
+    }
+
+    /// The number in the field `name`, in decimal, not in quotes.
+    pub fn integer<T: FromStr>(&mut self, name: &'static str) -> Option<Spanned<T>> {
+        let (key, node) = self.field(name)?;
+        let node = filled(&key.value, &key.span, node, self.problems)?;
+        let number = match &node.value {
+            Value::Scalar { text, quoted: false } => text.parse().ok(),
+            _ => None,
+        };
+        match number {
+            Some(value) => Some(Spanned { value, span: node.span.clone() }),
+            None => self.problems.error(
+                node.span.clone(),
+                format!("`{name}` must be a whole number{}", shown(&node.value)),
+            ),
+        }
+    }
+
+    /// The truth value in the field `name`: `true` or `false`, not in quotes.
+    pub fn boolean(&mut self, name: &'static str) -> Option<Spanned<bool>> {
+        let (key, node) = self.field(name)?;
+        let node = filled(&key.value, &key.span, node, self.problems)?;
+        let truth = match &node.value {
+            Value::Scalar { text, quoted: false } => match text.as_str() {
+                "true" | "True" | "TRUE" => Some(true),
+                "false" | "False" | "FALSE" => Some(false),
+                _ => None,
+            },
+            _ => None,
+        };
+        match truth {
+            Some(value) => Some(Spanned { value, span: node.span.clone() }),
+            None => self.problems.error(
+                node.span.clone(),
+                format!("`{name}` must be true or false{}", shown(&node.value)),
+            ),
+        }
+    }
+
+    /// A reader of the mapping in the field `name`, which is `what`.
+    pub fn mapping(&mut self, name: &'static str, what: &'static str) -> Option<Self> {
+        Self::new(self.optional(name)?, what, self.problems)
+    }
+
+    /// The keys and values of the mapping in the field `name`, whose keys are free; none where the
+    /// field is empty.
+    pub fn entries(&mut self, name: &'static str) -> Option<&'a [(Spanned<String>, Node)]> {
+        let node = self.optional(name)?;
+        match &node.value {
+            Value::Mapping(entries) => Some(entries),
+            Value::Null => Some(&[]),
+            other => self.problems.error(
+                node.span.clone(),
+                format!("`{name}` must be a mapping, and this is {}", other.kind()),
+            ),
+        }
+    }
+
+    /// The items of the list in the field `name`.
+    pub fn sequence(&mut self, name: &'static str) -> Option<Spanned<&'a [Node]>> {
+        let (key, node) = self.field(name)?;
+        sequence(name, filled(&key.value, &key.span, node, self.problems)?, self.problems)
+    }
+
+    /// Ends the reading: each field that nobody asked for is an error.
+    pub fn finish(self) {
+        self.report(Severity::Error);
+    }
+
+    /// Ends the reading: each field that nobody asked for is a note.
+    pub fn finish_tolerant(self) {
+        self.report(Severity::Note);
+    }
+
+    fn report(self, severity: Severity) {
+        #[cfg(test)]
+        self.problems.fields.borrow_mut().extend(self.asked.iter().map(|name| (self.what, *name)));
+        for (key, _) in self.entries {
+            if self.asked.contains(&key.value.as_str()) {
+                continue;
+            }
+            let problem = match severity {
+                Severity::Error => Problem::error(
+                    key.span.clone(),
+                    format!("{} has no field `{}`", self.what, key.value),
+                ),
+                _ => Problem::note(
+                    key.span.clone(),
+                    format!("`{}` of {} has no bearing here and is ignored", key.value, self.what),
+                ),
+            };
+            let help = (severity == Severity::Error)
+                .then(|| did_you_mean(&key.value, "known here", self.asked.iter().copied()));
+            self.problems.push(problem.maybe_help(help.flatten()));
+        }
+    }
+}
+
+/// The text of `node`, which is called `name`. Plain text is taken as it is written, so `1.10`
+/// and `on` are text too.
+pub fn text<'a>(name: &str, node: &'a Node, problems: &Problems) -> Option<Spanned<&'a str>> {
+    match &node.value {
+        Value::Scalar { text, .. } => Some(Spanned { value: text, span: node.span.clone() }),
+        other => {
+            let message = format!("`{name}` must be one text, and this is {}", other.kind());
+            problems.error(node.span.clone(), message)
+        }
+    }
+}
+
+/// The items of `node`, which is called `name`.
+pub fn sequence<'a>(
+    name: &str,
+    node: &'a Node,
+    problems: &Problems,
+) -> Option<Spanned<&'a [Node]>> {
+    match &node.value {
+        Value::Sequence(nodes) => Some(Spanned { value: nodes, span: node.span.clone() }),
+        other => {
+            let message = format!("`{name}` must be a list, and this is {}", other.kind());
+            problems.push(
+                Problem::error(node.span.clone(), message)
+                    .help("write [first, second], or one `- item` a line"),
+            );
+            None
+        }
+    }
+}
+
+/// `text` parsed, its error as a problem at its place.
+pub fn parsed<T, E: Display>(
+    text: &Spanned<&str>,
+    parse: impl FnOnce(&str) -> Result<T, E>,
+    problems: &Problems,
+) -> Option<Spanned<T>> {
+    match parse(text.value) {
+        Ok(value) => Some(Spanned { value, span: text.span.clone() }),
+        Err(error) => problems.error(text.span.clone(), error.to_string()),
+    }
+}
+
+fn filled<'a>(
+    name: &str,
+    key: &Range<usize>,
+    node: &'a Node,
+    problems: &Problems,
+) -> Option<&'a Node> {
+    if node.value != Value::Null {
+        return Some(node);
+    }
+    problems.push(
+        Problem::error(key.clone(), format!("`{name}` is empty"))
+            .help("give it a value, or remove it"),
+    );
+    None
+}
+
+/// What was there in place of a number, as the end of a sentence.
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Scalar { text, quoted: true } => format!(", and {text:?} in quotes is text"),
+        Value::Scalar { text, .. } => format!(", and this is {text:?}"),
+        other => format!(", and this is {}", other.kind()),
+    }
+}
