@@ -98,6 +98,10 @@ fn kill_everywhere(before: Option<Layout>, after: Layout) {
         let set = whole(&path, old);
         assert_ne!(set, Set::Mixed, "killed at step {nth}, then recovered");
         outcomes.push(set);
+        for entry in std::fs::read_dir(&path).unwrap() {
+            let entry = entry.unwrap().path();
+            assert!(entry.metadata().is_ok(), "killed at step {nth}: {entry:?} dangles");
+        }
 
         publish(&path, after, &NEW).unwrap();
         assert_eq!(whole(&path, old), Set::New);
@@ -150,6 +154,53 @@ fn from_flat_to_live() {
 #[test]
 fn from_live_to_flat() {
     kill_everywhere(Some(Layout::Live), Layout::Flat);
+}
+
+/// A call that fails for good, clean-up and all, must not spoil a directory that stays open.
+fn fail_everywhere(before: Layout, after: Layout) {
+    for nth in 1.. {
+        assert!(nth < 1_000, "the run does not end");
+        let home = TempDir::new().unwrap();
+        publish(home.path(), before, &OLD).unwrap();
+        let directory = open(home.path(), after).unwrap();
+        let reached = killed_at(nth, || drop(directory.publish(&specs(&NEW))));
+        let new = directory.create_new(&file("ca_1_key.pem", "a CA key"));
+        assert!(new.is_ok(), "after a failure at step {nth}: {new:?}");
+        directory.publish(&specs(&NEW)).unwrap();
+        assert_eq!(whole(home.path(), &OLD), Set::New);
+        if !reached {
+            break;
+        }
+    }
+}
+
+#[test]
+fn an_open_directory_goes_on_after_a_failure() {
+    fail_everywhere(Layout::Flat, Layout::Flat);
+    fail_everywhere(Layout::Live, Layout::Live);
+    fail_everywhere(Layout::Flat, Layout::Live);
+}
+
+#[test]
+fn a_name_that_is_taken_at_the_last_moment_is_not_overwritten() {
+    let home = TempDir::new().unwrap();
+    let path = home.path().join("ca_1_key.pem");
+    let rival = path.clone();
+    let take = move |step: super::super::seam::Step| {
+        if step.path == rival {
+            std::fs::write(&rival, "somebody else's key").unwrap();
+        }
+        Ok(())
+    };
+    let directory = open(home.path(), Layout::Flat).unwrap();
+    let created = with_hook(take, || directory.create_new(&file("ca_1_key.pem", "our key")));
+    let error = created.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!("{} already exists and is never overwritten: move it away first", path.display())
+    );
+    assert_eq!(seen(home.path(), "ca_1_key.pem").as_deref(), Some("somebody else's key"));
+    assert_eq!(reserved(home.path()), [""; 0]);
 }
 
 #[test]
