@@ -7,6 +7,12 @@ use zeroize::Zeroizing;
 
 /// The label of a certificate (RFC 7468 section 5).
 pub const CERTIFICATE: &str = "CERTIFICATE";
+/// The label of a certificate signing request (RFC 7468 section 7).
+pub const REQUEST: &str = "CERTIFICATE REQUEST";
+/// The label that some tools still give to a certificate signing request.
+pub const OLD_REQUEST: &str = "NEW CERTIFICATE REQUEST";
+
+const BEGIN: &[u8] = b"-----BEGIN ";
 
 /// Why a text is not the PEM that was expected.
 #[derive(Debug, Error)]
@@ -14,6 +20,9 @@ pub enum PemError {
     /// Armour or base64 is broken.
     #[error("the PEM is broken: {0}")]
     Broken(#[source] pem::PemError),
+    /// A block whose beginning is there and whose end is not: a file cut short.
+    #[error("the PEM has a block that begins and does not end; the file may be cut short")]
+    Unfinished,
     /// Not one block.
     #[error("there is no PEM block in it; it should begin with -----BEGIN {expected}-----")]
     Nothing {
@@ -43,9 +52,14 @@ pub struct Block {
 /// All blocks of a text, in order; text outside of them is ignored (RFC 7468 section 2).
 ///
 /// # Errors
-/// When a block is broken.
+/// When a block is broken or does not end.
 pub fn blocks(text: &[u8]) -> Result<Vec<Block>, PemError> {
     let blocks = pem::parse_many(text).map_err(PemError::Broken)?;
+    // The parser passes over what it cannot delimit.
+    let begun = text.windows(BEGIN.len()).filter(|window| *window == BEGIN).count();
+    if begun != blocks.len() {
+        return Err(PemError::Unfinished);
+    }
     Ok(blocks
         .into_iter()
         .map(|block| Block {
@@ -80,4 +94,23 @@ pub fn certificates(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, PemErro
 pub fn encode(label: &str, der: &[u8]) -> Zeroizing<String> {
     let block = Pem::new(label, der);
     Zeroizing::new(pem::encode_config(&block, EncodeConfig::new().set_line_ending(LineEnding::LF)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_cut_short_anywhere_is_refused() {
+        let whole = encode(CERTIFICATE, &[1; 100]);
+        let twice = format!("{}{}", *whole, *whole);
+        assert_eq!(certificates(twice.as_bytes()).unwrap().len(), 2);
+        let in_the_second = whole.len() + BEGIN.len();
+        for end in in_the_second..twice.trim_end().len() {
+            let error = blocks(&twice.as_bytes()[..end]).err().map(|e| e.to_string());
+            assert!(error.is_some_and(|e| e.contains("PEM")), "cut at {end}");
+        }
+        let dashes = whole.replace("-----BEGIN", "------BEGIN");
+        assert!(matches!(blocks(dashes.as_bytes()), Err(PemError::Unfinished)));
+    }
 }
