@@ -198,6 +198,10 @@ impl PublicKey {
         }
         let key = parsed.subject_public_key.as_ref();
         let algorithm = Self::algorithm_of(&parsed)?;
+        // Uncompressed is the one form that every implementation reads (RFC 5480 section 2.2).
+        if !algorithm.is_rsa() && key.first() != Some(&4) {
+            return Err(malformed("its point is not in the uncompressed form"));
+        }
         let verification: &'static dyn aws_lc_rs::signature::VerificationAlgorithm = match algorithm
         {
             KeyAlgorithm::EcP256 => &ECDSA_P256_SHA256_ASN1,
@@ -234,7 +238,11 @@ impl PublicKey {
             let Ok(ParsedKey::RSA(key)) = spki.parsed() else {
                 return Err(KeyError::MalformedPublicKey { problem: "no RSA numbers".to_owned() });
             };
-            let exponent = key.try_exponent().unwrap_or(0);
+            // Beyond 32 bits an exponent only makes every verification slow.
+            let exponent = match key.try_exponent().map(u32::try_from) {
+                Ok(Ok(exponent)) => exponent,
+                _ => return Err(unsupported("RSA with an exponent beyond 32 bits")),
+            };
             if exponent < 65_537 || exponent.is_multiple_of(2) {
                 return Err(unsupported(&format!("RSA with the public exponent {exponent}")));
             }
@@ -452,8 +460,7 @@ impl PrivateKey {
     /// # Errors
     /// When the system gives no randomness.
     pub fn to_encrypted_pem(&self, passphrase: &[u8]) -> Result<Zeroizing<String>, KeyError> {
-        let info = PrivateKeyInfoRef::try_from(self.pkcs8.as_slice())
-            .map_err(|e| KeyError::Encrypt(e.into()))?;
+        let info = PrivateKeyInfoRef::try_from(self.pkcs8.as_slice()).map_err(KeyError::Encrypt)?;
         let sealed = info.encrypt(passphrase).map_err(KeyError::Encrypt)?;
         Ok(pem::encode("ENCRYPTED PRIVATE KEY", sealed.as_bytes()))
     }
