@@ -5,4 +5,5 @@ pub mod credential;
 pub mod key;
 pub mod pem;
 pub mod profile;
+pub mod request;
 pub mod verification;
