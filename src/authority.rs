@@ -139,8 +139,7 @@ impl Authority {
         if key.public().spki() != own.spki() {
             return Err(AuthorityError::KeyMismatch { subject: own.subject() });
         }
-        let issuer =
-            Issuer::from_ca_cert_der(own.der(), key).map_err(|e| ProfileError::Encode(e))?;
+        let issuer = Issuer::from_ca_cert_der(own.der(), key).map_err(ProfileError::Encode)?;
         if !writes_back(own) {
             return Err(AuthorityError::LossySubject { subject: own.subject() });
         }
