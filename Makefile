@@ -14,7 +14,8 @@ VENV := $(TOOLS)/python
 # One directory, one installer at a time, however many `make` run in it.
 LOCK := flock $(TOOLS)/.lock
 
-# program:package, as Debian names them. `cc` builds aws-lc, the rest is what the tests and the demo run.
+# program:package, as Debian names them. `cc` builds aws-lc, the rest is what the tests and the demo
+# run.
 DEBIAN_PROGRAMS := cc:gcc cc:libc6-dev curl:curl openssl:openssl $(PYTHON):python3
 
 .PHONY: help
@@ -58,8 +59,8 @@ endef
 .PHONY: tools
 tools: $(TOOLS)/.stamp | debian ## Install what the tests run into target/tools
 
-# The stamp is a copy of what was installed: a fresh mtime alone installs nothing. Relative links and
-# a wrapper, so that a moved checkout keeps its tools.
+# The stamp is a copy of what was installed: a fresh mtime alone installs nothing. Relative links
+# and a wrapper, so that a moved checkout keeps its tools.
 $(TOOLS)/.stamp: tests/tools/requirements.lock | debian
 	@mkdir -p $(TOOLS)/bin
 	@$(LOCK) $(SHELL) $(.SHELLFLAGS) '\
