@@ -5,6 +5,7 @@
 //! certificate is made or served.
 
 pub mod document;
+pub mod mesh_file;
 pub mod problem;
 pub mod reader;
 

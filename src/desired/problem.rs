@@ -124,9 +124,10 @@ pub fn nearest<'a>(text: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
     let wanted = text.to_lowercase();
     known
         .into_iter()
+        .filter(|name| name.len().abs_diff(text.len()) <= 4)
         .map(|name| (strsim::damerau_levenshtein(&wanted, &name.to_lowercase()), name))
         .filter(|(distance, name)| {
-            *distance <= wanted.chars().count().max(name.chars().count()).div_ceil(3).min(4)
+            *distance <= (wanted.chars().count().max(name.chars().count()) / 3).min(4)
         })
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, name)| name)
@@ -160,6 +161,7 @@ mod tests {
             ("dns_names", Some("dnsNames")),
             ("DNSNAMES", Some("dnsNames")),
             ("ca1", Some("ca_1")),
+            ("b", None),
             ("authority", None),
             ("", None),
         ] {

@@ -18,6 +18,7 @@ pub struct MappingReader<'a> {
     span: Range<usize>,
     problems: &'a Problems,
     asked: Vec<&'static str>,
+    refused: Vec<&'static str>,
 }
 
 impl<'a> MappingReader<'a> {
@@ -32,7 +33,8 @@ impl<'a> MappingReader<'a> {
                 return problems.error(node.span.clone(), message);
             }
         };
-        Some(Self { what, entries, span: node.span.clone(), problems, asked: Vec::new() })
+        let span = node.span.clone();
+        Some(Self { what, entries, span, problems, asked: Vec::new(), refused: Vec::new() })
     }
 
     /// The place of the whole mapping.
@@ -47,7 +49,9 @@ impl<'a> MappingReader<'a> {
 
     /// The field `name` with its key, if it is there, whatever it holds.
     pub fn field(&mut self, name: &'static str) -> Option<(&'a Spanned<String>, &'a Node)> {
-        self.asked.push(name);
+        if !self.asked.contains(&name) {
+            self.asked.push(name);
+        }
         self.entries.iter().find(|(key, _)| key.value == name).map(|(key, node)| (key, node))
     }
 
@@ -56,15 +60,28 @@ impl<'a> MappingReader<'a> {
         self.field(name).map(|(_, node)| node)
     }
 
+    /// Misses the field `name` when it is not there. Whether it holds anything is for the method
+    /// that reads it to say.
+    pub fn must_have(&mut self, name: &'static str) {
+        if self.field(name).is_none() {
+            // A long place would bury the line on which the field belongs.
+            let at = self.entries.first().map_or(self.span(), |(key, _)| key.span.clone());
+            self.problems.push(Problem::error(at, format!("{} needs a field `{name}`", self.what)));
+        }
+    }
+
     /// The value of the field `name`, which is missed when it is not there or empty.
     pub fn required(&mut self, name: &'static str) -> Option<&'a Node> {
-        match self.field(name) {
-            Some((key, node)) => filled(&key.value, &key.span, node, self.problems),
-            None => {
-                // A long place would bury the line on which the field belongs.
-                let at = self.entries.first().map_or(self.span(), |(key, _)| key.span.clone());
-                self.problems.error(at, format!("{} needs a field `{name}`", self.what))
-            }
+        self.must_have(name);
+        let (key, node) = self.field(name)?;
+        filled(&key.value, &key.span, node, self.problems)
+    }
+
+    /// Refuses the field `name`, which is known but cannot be used, with `message`.
+    pub fn refuse(&mut self, name: &'static str, message: &str) {
+        self.refused.push(name);
+        if let Some((key, _)) = self.entries.iter().find(|(key, _)| key.value == name) {
+            self.problems.push(Problem::error(key.span.clone(), message));
         }
     }
 
@@ -167,7 +184,7 @@ impl<'a> MappingReader<'a> {
         #[cfg(test)]
         self.problems.fields.borrow_mut().extend(self.asked.iter().map(|name| (self.what, *name)));
         for (key, _) in self.entries {
-            if self.asked.contains(&key.value.as_str()) {
+            if self.asked.iter().chain(&self.refused).any(|name| *name == key.value) {
                 continue;
             }
             let problem = match severity {
@@ -209,10 +226,11 @@ pub fn sequence<'a>(
         Value::Sequence(nodes) => Some(Spanned { value: nodes, span: node.span.clone() }),
         other => {
             let message = format!("`{name}` must be a list, and this is {}", other.kind());
-            problems.push(
-                Problem::error(node.span.clone(), message)
-                    .help("write [first, second], or one `- item` a line"),
-            );
+            let help = match other {
+                Value::Scalar { text, .. } => format!("write [{text}]"),
+                _ => "write [first, second], or one `- item` a line".to_owned(),
+            };
+            problems.push(Problem::error(node.span.clone(), message).help(help));
             None
         }
     }

@@ -1,0 +1,189 @@
+//! What the files of a mesh are called: the one place that says so, pure.
+//!
+//! The names are those of the walkthrough's certs.sh, and more of the same kind.
+
+use std::fmt;
+
+use indexmap::IndexSet;
+
+use crate::desired::{Authority, Desired, Identity, LocalAuthority, TrustSet};
+use crate::identity::{AuthorityName, NodeName};
+
+/// The longest file name, in bytes, that common file systems take.
+pub const MAX_FILE_NAME: usize = 255;
+
+/// A file and what is in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct File<'a> {
+    /// Its name, without a directory.
+    pub name: String,
+    /// What is in it.
+    pub content: Content<'a>,
+}
+
+/// What is in a file; all of it PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content<'a> {
+    /// An authority's own certificate; of a `trustOnly` one, its roots.
+    AuthorityCertificate(&'a AuthorityName),
+    /// The key of an authority that certctl makes.
+    AuthorityKey(&'a AuthorityName),
+    /// A node's key.
+    Key(&'a NodeName),
+    /// A node's certificate alone.
+    Certificate(&'a NodeName),
+    /// A node's certificate, then those that signed it, the root included.
+    Chain(&'a NodeName),
+    /// The roots that a node trusts where nothing more particular is said.
+    Trust(&'a NodeName, &'a TrustSet),
+    /// The roots that a node trusts as a server, where they differ from its `trust`.
+    ListenerTrust(&'a NodeName, &'a TrustSet),
+    /// The roots that a node trusts toward one backend, where they differ from its `trust`.
+    BackendTrust(&'a NodeName, &'a NodeName, &'a TrustSet),
+    /// The roots of several authorities, or of one that is not a root itself.
+    Bundle(TrustSet),
+}
+
+impl fmt::Display for Content<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AuthorityCertificate(name) => write!(f, "the certificate of authority `{name}`"),
+            Self::AuthorityKey(name) => write!(f, "the key of authority `{name}`"),
+            Self::Key(node) => write!(f, "the key of `{node}`"),
+            Self::Certificate(node) => write!(f, "the certificate of `{node}`"),
+            Self::Chain(node) => write!(f, "the chain of `{node}`"),
+            Self::Trust(node, _) => write!(f, "the trust of `{node}`"),
+            Self::ListenerTrust(node, _) => write!(f, "the listener's trust of `{node}`"),
+            Self::BackendTrust(node, backend, _) => {
+                write!(f, "the trust of `{node}` in its backend `{backend}`")
+            }
+            Self::Bundle(set) => {
+                let names: Vec<_> = set.names().iter().map(|name| format!("`{name}`")).collect();
+                write!(f, "the bundle of {}", names.join(" and "))
+            }
+        }
+    }
+}
+
+/// Every file of `desired`: authorities, nodes, then bundles; in mesh order, so that the same mesh
+/// gives the same list.
+///
+/// Names are not checked here to differ or to be short enough; sources do that.
+pub fn files(desired: &Desired) -> Vec<File<'_>> {
+    let mut files = Vec::new();
+    for (name, authority) in &desired.authorities {
+        files.push(File {
+            name: authority_certificate(name),
+            content: Content::AuthorityCertificate(name),
+        });
+        if let Authority::Local(_) = authority {
+            files.push(File { name: authority_key(name), content: Content::AuthorityKey(name) });
+        }
+    }
+    for identity in desired.identities.values() {
+        node_files(identity, &mut files);
+    }
+    for set in bundled(desired) {
+        if let Some(name) = bundle(desired, &set) {
+            files.push(File { name, content: Content::Bundle(set) });
+        }
+    }
+    files
+}
+
+fn node_files<'a>(identity: &'a Identity, files: &mut Vec<File<'a>>) {
+    let (node, base) = (&identity.name, &identity.files.base);
+    let mut add = |name, content| files.push(File { name, content });
+    add(node_key(base), Content::Key(node));
+    add(node_certificate(base), Content::Certificate(node));
+    add(node_chain(base), Content::Chain(node));
+    add(node_trust(base), Content::Trust(node, &identity.trust));
+    if identity.listener.trust != identity.trust {
+        let content = Content::ListenerTrust(node, &identity.listener.trust);
+        add(node_listener_trust(base), content);
+    }
+    for (name, backend) in identity.backends.iter().flatten() {
+        if backend.trust != identity.trust {
+            let content = Content::BackendTrust(node, name, &backend.trust);
+            add(node_backend_trust(base, name), content);
+        }
+    }
+}
+
+/// The trust sets that may get a bundle, each once: that of the whole mesh, as certs.sh writes it
+/// from the start, and those in use.
+fn bundled(desired: &Desired) -> IndexSet<TrustSet> {
+    let whole = TrustSet::of(desired.authorities.keys(), |_| true);
+    let in_use = desired.identities.values().flat_map(|identity| {
+        let backends = identity.backends.iter().flatten().map(|(_, backend)| &backend.trust);
+        [&identity.trust, &identity.listener.trust].into_iter().chain(backends)
+    });
+    whole.into_iter().filter(|set| set.names().len() > 1).chain(in_use.cloned()).collect()
+}
+
+/// The name of the bundle of `set`: `ca_1_ca_2_bundle.pem`. None where the one authority's own
+/// certificate is its root, and where the name would be longer than [`MAX_FILE_NAME`]; the nodes'
+/// own trust files hold the same then.
+pub fn bundle(desired: &Desired, set: &TrustSet) -> Option<String> {
+    if let [name] = set.names() {
+        let is_root = match desired.authorities.get(name)? {
+            Authority::Local(LocalAuthority { parent, .. }) => parent.is_none(),
+            // Its file may hold an intermediate, and only its content says.
+            Authority::Imported(_) => false,
+            Authority::TrustOnly(_) => true,
+        };
+        if is_root {
+            return None;
+        }
+    }
+    let names: Vec<_> = set.names().iter().map(AuthorityName::as_str).collect();
+    let name = format!("{}_bundle.pem", names.join("_"));
+    (name.len() <= MAX_FILE_NAME).then_some(name)
+}
+
+/// Whether a file's name is of the kind that this module gives, whatever mesh it was for.
+pub fn is_of_our_kind(name: &str) -> bool {
+    ["_key.pem", "_cert.pem", "_cert_chain.pem", "_trust.pem", "_bundle.pem"]
+        .iter()
+        .any(|suffix| name.ends_with(suffix))
+}
+
+/// `ca_1_cert.pem`
+pub fn authority_certificate(name: &AuthorityName) -> String {
+    format!("{name}_cert.pem")
+}
+
+/// `ca_1_key.pem`
+pub fn authority_key(name: &AuthorityName) -> String {
+    format!("{name}_key.pem")
+}
+
+/// `front_key.pem`
+pub fn node_key(base: &NodeName) -> String {
+    format!("{base}_key.pem")
+}
+
+/// `front_cert.pem`
+pub fn node_certificate(base: &NodeName) -> String {
+    format!("{base}_cert.pem")
+}
+
+/// `front_cert_chain.pem`
+pub fn node_chain(base: &NodeName) -> String {
+    format!("{base}_cert_chain.pem")
+}
+
+/// `front_trust.pem`
+pub fn node_trust(base: &NodeName) -> String {
+    format!("{base}_trust.pem")
+}
+
+/// `front_listener_trust.pem`
+pub fn node_listener_trust(base: &NodeName) -> String {
+    format!("{base}_listener_trust.pem")
+}
+
+/// `front_backend_colorapp-blue_trust.pem`
+pub fn node_backend_trust(base: &NodeName, backend: &NodeName) -> String {
+    format!("{base}_backend_{backend}_trust.pem")
+}
