@@ -11,6 +11,9 @@ use serde::Serialize;
 
 use crate::time::Clock;
 
+mod explain;
+mod issue;
+mod report;
 mod shell;
 
 /// Mutual TLS for Envoy: a certificate authority for every virtual node of a mesh.
@@ -88,6 +91,8 @@ impl From<Outcome> for ExitCode {
 
 /// Runs the command line and prints its error, if any, to standard error.
 pub fn run(cli: Cli) -> ExitCode {
+    // Set once; a second run in one process keeps the first one's.
+    let _ = miette::set_hook(Box::new(|_| Box::new(report::handler())));
     let console = Console { quiet: cli.global.quiet, clock: Clock::system() };
     let result = match cli.command {
         Command::Completions(command) => command.run(&console),

@@ -1,0 +1,194 @@
+//! Reads the mesh file that a command names, and shows what is wrong with a source: each problem
+//! with its file, line and column, the line itself, a mark under the place, and what to do.
+
+use std::error::Error;
+use std::fmt;
+use std::fs::File;
+use std::io::{self, IsTerminal, Read};
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+
+use miette::{
+    Diagnostic, IntoDiagnostic, LabeledSpan, MietteHandler, MietteHandlerOpts, NamedSource, Report,
+    SourceCode, WrapErr, miette,
+};
+
+use super::{Console, MeshFileArgument};
+use crate::desired::Desired;
+use crate::desired::document::MAX_BYTES;
+use crate::desired::mesh_file::{MeshFile, MeshFileError};
+use crate::desired::problem::{Problem, Severity};
+
+/// The most problems that are shown at once: who has more mends those first.
+const MOST_SHOWN: usize = 20;
+/// The width of lines where no terminal says.
+const WIDTH: usize = 100;
+
+impl Console {
+    /// What the mesh file that `argument` names says. Its warnings are told.
+    pub(super) fn mesh(&self, argument: &MeshFileArgument) -> Result<Desired, Report> {
+        let (file, text) = self.mesh_file(argument)?;
+        for warning in show(&argument.path, &text, &file.warnings) {
+            self.note(format!("{:?}", Report::new(warning)).trim_end());
+        }
+        Ok(file.desired)
+    }
+
+    /// The whole of the mesh file that `argument` names, and its text.
+    pub(super) fn mesh_file(
+        &self,
+        argument: &MeshFileArgument,
+    ) -> Result<(MeshFile, String), Report> {
+        let contents = contents(&argument.path)?;
+        let file = MeshFile::read(&argument.path, &contents).map_err(refused)?;
+        Ok((file, String::from_utf8_lossy(&contents).into_owned()))
+    }
+}
+
+/// The bytes of the file at `path`, or of standard input where that is `-`: at most one byte more
+/// than a source may have, which is enough to refuse it.
+pub(super) fn contents(path: &Path) -> Result<Vec<u8>, Report> {
+    let mut contents = Vec::new();
+    let limit = MAX_BYTES as u64 + 1;
+    let read = if path == Path::new("-") {
+        io::stdin().lock().take(limit).read_to_end(&mut contents)
+    } else {
+        File::open(path).and_then(|file| file.take(limit).read_to_end(&mut contents))
+    };
+    match read {
+        Ok(_) => Ok(contents),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(miette!(
+            help = "name the mesh file with -f FILE",
+            "there is no file {}",
+            path.display()
+        )),
+        Err(error) => {
+            Err(error).into_diagnostic().wrap_err_with(|| format!("cannot read {}", path.display()))
+        }
+    }
+}
+
+fn called(path: &Path) -> String {
+    if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() }
+}
+
+fn refused(error: MeshFileError) -> Report {
+    refusal(&error.path, &error.text, &error.problems)
+}
+
+/// The error of a source at `path` that has `problems`, all of them shown, errors first.
+pub(super) fn refusal(path: &Path, text: &str, problems: &[Problem]) -> Report {
+    let errors = problems.iter().filter(|p| p.severity == Severity::Error).count();
+    let plural = if errors == 1 { "error" } else { "errors" };
+    let mut ordered = problems.to_vec();
+    ordered.sort_by_key(|problem| problem.severity);
+    Report::new(Refusal {
+        message: format!("{} has {errors} {plural}", called(path)),
+        left_out: ordered.len().saturating_sub(MOST_SHOWN),
+        problems: show(path, text, &ordered),
+    })
+}
+
+/// `problems` of the source at `path`, ready to be printed: [`MOST_SHOWN`] at most.
+pub(super) fn show(path: &Path, text: &str, problems: &[Problem]) -> Vec<Shown> {
+    let source = Arc::new(NamedSource::new(called(path), text.to_owned()));
+    let shown = problems.iter().take(MOST_SHOWN);
+    shown.map(|problem| Shown { problem: problem.clone(), source: source.clone() }).collect()
+}
+
+/// How reports are printed: in colour and with lines drawn on a terminal (no colour with
+/// `NO_COLOR`), in plain ASCII elsewhere.
+pub(super) fn handler() -> MietteHandler {
+    let options = MietteHandlerOpts::new().terminal_links(false).context_lines(1);
+    if io::stderr().is_terminal() {
+        return options.build();
+    }
+    options.color(false).unicode(false).width(WIDTH).build()
+}
+
+/// A source that cannot be used.
+#[derive(Debug)]
+struct Refusal {
+    message: String,
+    problems: Vec<Shown>,
+    left_out: usize,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl Error for Refusal {}
+
+impl Diagnostic for Refusal {
+    fn help(&self) -> Option<Box<dyn fmt::Display + '_>> {
+        (self.left_out > 0)
+            .then(|| Box::new(format!("{} more are not shown", self.left_out)) as Box<_>)
+    }
+
+    fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn Diagnostic> + 'a>> {
+        Some(Box::new(self.problems.iter().map(|problem| problem as &dyn Diagnostic)))
+    }
+}
+
+/// One problem with the source that it is in.
+#[derive(Debug)]
+pub(super) struct Shown {
+    problem: Problem,
+    source: Arc<NamedSource<String>>,
+}
+
+impl Shown {
+    /// `span` with a character in it where it has none, so that there is something to mark.
+    fn visible(&self, span: &Range<usize>) -> Range<usize> {
+        let text = self.source.inner();
+        let start = (0..=span.start.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
+        let start = start.unwrap_or_default();
+        // Of a long place its first line says enough.
+        let first_line = text[start..].find('\n').map_or(text.len(), |length| start + length);
+        let end = span.end.clamp(start, first_line);
+        if end > start {
+            return start..end;
+        }
+        let next = text[start..].chars().next().filter(|c| *c != '\n').map_or(0, char::len_utf8);
+        start..start + next
+    }
+}
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.problem.message)
+    }
+}
+
+impl Error for Shown {}
+
+impl Diagnostic for Shown {
+    fn severity(&self) -> Option<miette::Severity> {
+        Some(match self.problem.severity {
+            Severity::Error => miette::Severity::Error,
+            Severity::Warning => miette::Severity::Warning,
+            Severity::Note => miette::Severity::Advice,
+        })
+    }
+
+    fn help(&self) -> Option<Box<dyn fmt::Display + '_>> {
+        self.problem.help.as_ref().map(|help| Box::new(help) as Box<_>)
+    }
+
+    fn source_code(&self) -> Option<&dyn SourceCode> {
+        Some(&*self.source)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        let here = if self.problem.related.is_empty() { None } else { Some("here".to_owned()) };
+        let place = LabeledSpan::new_primary_with_span(here, self.visible(&self.problem.span));
+        let related = self.problem.related.iter().map(|(span, label)| {
+            LabeledSpan::new_with_span(Some(label.clone()), self.visible(span))
+        });
+        Some(Box::new(std::iter::once(place).chain(related)))
+    }
+}
