@@ -10,7 +10,7 @@ use crate::desired::LocalAuthority;
 use crate::identity::AuthorityName;
 use crate::time::{OffsetDateTime, Validity, rfc3339};
 use crate::x509::certificate::Certificate;
-use crate::x509::key::{KeyError, PrivateKey, PublicKey};
+use crate::x509::key::{KeyAlgorithm, KeyError, PrivateKey, PublicKey};
 use crate::x509::profile::{CaProfile, LeafProfile, ProfileError};
 use crate::x509::verification::{Roots, VerificationError};
 
@@ -200,6 +200,11 @@ impl Authority {
     /// Its name in the mesh.
     pub fn name(&self) -> &AuthorityName {
         &self.name
+    }
+
+    /// The algorithm of its key.
+    pub fn key_algorithm(&self) -> KeyAlgorithm {
+        self.issuer.key().algorithm()
     }
 
     /// Its own certificate.

@@ -15,6 +15,7 @@ mod explain;
 mod issue;
 mod report;
 mod shell;
+mod table;
 
 /// Mutual TLS for Envoy: a certificate authority for every virtual node of a mesh.
 #[derive(Debug, Parser)]
@@ -41,6 +42,8 @@ struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Issue(issue::Issue),
+    Explain(explain::Explain),
     Completions(shell::Completions),
     Man(shell::Man),
 }
@@ -95,6 +98,8 @@ pub fn run(cli: Cli) -> ExitCode {
     let _ = miette::set_hook(Box::new(|_| Box::new(report::handler())));
     let console = Console { quiet: cli.global.quiet, clock: Clock::system() };
     let result = match cli.command {
+        Command::Issue(command) => command.run(&console),
+        Command::Explain(command) => command.run(&console),
         Command::Completions(command) => command.run(&console),
         Command::Man(command) => command.run(&console),
     };

@@ -9,15 +9,25 @@
 //! - [`authority`]: who signs.
 //! - [`signing`]: from a public key to a chain that may be published.
 //! - [`provisioning`]: a new key and its certificate.
+//! - [`rotation`]: when a credential is kept and when it is made anew.
+//! - [`layout`]: what the files of a mesh are called.
 //! - [`files`]: whole files, or none, in a directory.
+//! - [`store`]: what survives in a directory between runs.
+//! - [`issue`]: one turn of it all, into a directory.
+//! - [`explain`]: whether two nodes of a mesh accept each other.
 //! - [`cli`]: the command line; the only room that may use all the others.
 
 pub mod authority;
 pub mod cli;
 pub mod desired;
+pub mod explain;
 pub mod files;
 pub mod identity;
+pub mod issue;
+pub mod layout;
 pub mod provisioning;
+pub mod rotation;
 pub mod signing;
+pub mod store;
 pub mod time;
 pub mod x509;

@@ -1,0 +1,219 @@
+//! `certctl issue`: the certificates of a whole mesh, in a directory.
+
+use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use miette::{IntoDiagnostic, Report as Failure, miette};
+
+use super::table::Table;
+use super::{Console, Format, MeshFileArgument, Outcome};
+use crate::files::Layout;
+use crate::identity::NodeName;
+use crate::issue::{Action, Order, Progress, Report};
+use crate::time::{Clock, OffsetDateTime, parse_moment, roughly};
+
+/// Create and renew every certificate of a mesh, and leave alone what is right.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  certctl issue -f mesh.yaml -o certs             what is missing or due, as certs.sh named it
+  certctl issue -f mesh.yaml -o certs --dry-run   what would be done
+  certctl issue -f mesh.yaml -o certs --live      for Envoys that watch the directory
+  certctl issue -f mesh.yaml -o certs --force front
+
+Run it as often as you like, from cron or a CronJob: a run that finds nothing due changes nothing.")]
+pub(super) struct Issue {
+    #[command(flatten)]
+    mesh: MeshFileArgument,
+
+    /// Where the files go; made when missing.
+    #[arg(short, long = "out", value_name = "DIR", env = "CERTCTL_OUT", default_value = "certs")]
+    output: PathBuf,
+
+    /// Where the authorities' keys live [default: the output directory].
+    #[arg(long, value_name = "DIR", env = "CERTCTL_STATE")]
+    state: Option<PathBuf>,
+
+    /// Lay the files out behind a `..data` symlink that is swapped whole, as kubelet does: an
+    /// Envoy that watches the directory never sees a key beside another one's chain.
+    #[arg(long)]
+    live: bool,
+
+    /// Say what would be done, and why, and change nothing.
+    #[arg(long)]
+    dry_run: bool,
+
+    /// With --dry-run: as of this moment, such as 2027-01-31T12:00:00Z.
+    #[arg(long, value_name = "TIME", requires = "dry_run", value_parser = parse_moment)]
+    at: Option<OffsetDateTime>,
+
+    /// Issue for this node though nothing is due; may be given several times.
+    #[arg(long, value_name = "NODE", value_parser = NodeName::parse)]
+    force: Vec<NodeName>,
+
+    /// How to print what was done.
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
+    format: Format,
+}
+
+impl Issue {
+    pub(super) fn run(self, console: &Console) -> Result<Outcome, Failure> {
+        let desired = console.mesh(&self.mesh)?;
+        let clock = self.at.map_or_else(|| console.clock.clone(), Clock::fixed);
+        let now = clock.now();
+        let order = Order {
+            desired: &desired,
+            output: &self.output,
+            state: self.state.as_deref().unwrap_or(&self.output),
+            layout: if self.live { Layout::Live } else { Layout::Flat },
+            force: &self.force,
+            now,
+        };
+        let report =
+            if self.dry_run { order.plan() } else { order.carry_out(&Terminal::new(console)) }
+                .into_diagnostic()?;
+        if !(console.quiet && self.format == Format::Table) {
+            console.answer(self.format, &report, || in_words(&report, &self.output, now))?;
+        }
+        if report.has_failures() {
+            let failed = report.nodes.iter().filter(|n| n.action == Action::Failed).count()
+                + report.authorities.iter().filter(|a| a.action == Action::Failed).count();
+            return Err(miette!(
+                help = "mend the reason given for each and run again; what is right already stays",
+                "{failed} of the mesh's authorities and nodes failed{}",
+                first_failure(&report)
+            ));
+        }
+        Ok(Outcome::Done)
+    }
+}
+
+fn first_failure(report: &Report) -> String {
+    let authorities = report.authorities.iter().map(|a| (&a.name, a.action, &a.reason));
+    let nodes = report.nodes.iter().map(|n| (&n.name, n.action, &n.reason));
+    authorities
+        .chain(nodes)
+        .find(|(_, action, _)| *action == Action::Failed)
+        .map(|(name, _, reason)| format!("; {name}: {}", reason.as_deref().unwrap_or("")))
+        .unwrap_or_default()
+}
+
+fn in_words(report: &Report, output: &Path, now: OffsetDateTime) -> String {
+    let mut text = String::new();
+    let when = |moment: &Option<String>| {
+        moment.as_deref().map_or_else(String::new, |moment| until(moment, now))
+    };
+    let mut table = Table::new(["AUTHORITY", "ACTION", "ENDS IN", "WHY"]);
+    for line in &report.authorities {
+        table.row([
+            line.name.clone(),
+            action(line.action, report.dry_run),
+            when(&line.not_after),
+            line.reason.clone().unwrap_or_default(),
+        ]);
+    }
+    text += &table.to_string();
+    let mut table =
+        Table::new(["NODE", "AUTHORITY", "ACTION", "ENDS IN", "RENEWS IN", "SERIAL", "WHY"]);
+    for line in &report.nodes {
+        let certificate = line.certificate.as_ref();
+        let renews = match certificate {
+            Some(c) if c.due.is_none() => "with its CA".to_owned(),
+            Some(c) => when(&c.due),
+            None => String::new(),
+        };
+        table.row([
+            line.name.clone(),
+            line.authority.clone(),
+            action(line.action, report.dry_run),
+            certificate.map_or_else(String::new, |c| until(&c.not_after, now)),
+            renews,
+            certificate.map_or_else(String::new, |c| c.serial.chars().take(16).collect()),
+            line.reason.clone().unwrap_or_default(),
+        ]);
+    }
+    text += &format!("\n{table}");
+    for change in &report.trust_changes {
+        let list = |sign, names: &[String]| -> String {
+            names.iter().map(|name| format!(" {sign}{name}")).collect()
+        };
+        text += &format!(
+            "\ntrust   {}:{}{}",
+            change.file,
+            list("+", &change.added),
+            list("-", &change.removed)
+        );
+    }
+    for (number, step) in (1..).zip(&report.roll_out) {
+        text += &format!("\nroll out {number}. {step}");
+    }
+    for name in &report.left_over {
+        text += &format!("\nnote    {name} belongs to nothing in the mesh file; remove it if so");
+    }
+    for note in &report.notes {
+        text += &format!("\nnote    {note}");
+    }
+    let summary = if report.dry_run {
+        "dry run: nothing was changed".to_owned()
+    } else {
+        let mut summary =
+            format!("{} files written, {} right already", report.files_written, report.files_kept);
+        if report.files_access_changed > 0 {
+            summary += &format!(", {} with other owner or mode", report.files_access_changed);
+        }
+        summary
+    };
+    text + &format!("\n{}: {summary}\n", output.display())
+}
+
+fn action(action: Action, dry_run: bool) -> String {
+    match action {
+        Action::Created if dry_run => "would create".to_owned(),
+        Action::Renewed if dry_run => "would renew".to_owned(),
+        _ => action.as_str().to_owned(),
+    }
+}
+
+fn until(moment: &str, now: OffsetDateTime) -> String {
+    match parse_moment(moment) {
+        Ok(moment) if moment < now => "ended".to_owned(),
+        Ok(moment) => roughly((moment - now).unsigned_abs()),
+        Err(_) => moment.to_owned(),
+    }
+}
+
+/// Progress on a terminal; silence elsewhere.
+struct Terminal<'a> {
+    console: &'a Console,
+    bar: ProgressBar,
+}
+
+impl<'a> Terminal<'a> {
+    fn new(console: &'a Console) -> Self {
+        let bar = if console.quiet || !io::stderr().is_terminal() {
+            ProgressBar::hidden()
+        } else {
+            let style =
+                ProgressStyle::with_template("{bar:40} {pos}/{len} certificates, {eta} left");
+            ProgressBar::no_length()
+                .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+        };
+        Self { console, bar }
+    }
+}
+
+impl Progress for Terminal<'_> {
+    fn waiting(&self, directory: &Path) {
+        self.console.note(&format!("waiting for another run in {}", directory.display()));
+    }
+
+    fn made(&self, done: usize, of: usize) {
+        self.bar.set_length(of as u64);
+        self.bar.set_position(done as u64);
+        if done == of {
+            self.bar.finish_and_clear();
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! When a credential is kept and when it is made anew: pure, the same for every sink.
+//!
+//! Decides from what is wanted, what is held and the time; touches neither files nor clocks.
+
+use std::fmt;
+
+use thiserror::Error;
+
+use crate::authority::Authority;
+use crate::desired::{Desired, Identity};
+use crate::time::{OffsetDateTime, renewal_due, rfc3339};
+use crate::x509::certificate::{Certificate, CertificateError};
+use crate::x509::credential::{Chain, CredentialError};
+use crate::x509::key::{KeyAlgorithm, KeyError, PrivateKey};
+use crate::x509::profile::LeafProfile;
+
+/// What a place holds of an identity.
+#[derive(Debug)]
+pub enum Held {
+    /// Nothing at all.
+    Nothing,
+    /// Something that is no key with its chain.
+    Damaged(Damage),
+    /// A key and a chain that belong together; not verified.
+    Pair {
+        /// The private key.
+        key: PrivateKey,
+        /// The certificates: the leaf, then its issuers.
+        chain: Vec<Certificate>,
+    },
+}
+
+impl Held {
+    /// The leaf, where there is one.
+    pub fn leaf(&self) -> Option<&Certificate> {
+        match self {
+            Self::Pair { chain, .. } => chain.first(),
+            Self::Nothing | Self::Damaged(_) => None,
+        }
+    }
+}
+
+/// How a held credential is broken.
+#[derive(Debug, Error)]
+pub enum Damage {
+    /// A part of it is not there.
+    #[error("{name} is missing")]
+    Missing {
+        /// The part's name.
+        name: String,
+    },
+    /// A certificate that cannot be read.
+    #[error("{name} is corrupt: {cause}")]
+    Certificate {
+        /// The part's name.
+        name: String,
+        /// What is wrong with it.
+        #[source]
+        cause: CertificateError,
+    },
+    /// A key that cannot be read.
+    #[error("{name} is corrupt: {cause}")]
+    Key {
+        /// The part's name.
+        name: String,
+        /// What is wrong with it.
+        #[source]
+        cause: KeyError,
+    },
+    /// Two parts of different credentials.
+    #[error("{name} does not belong to {other}")]
+    Mismatch {
+        /// One part's name.
+        name: String,
+        /// The other's.
+        other: String,
+    },
+    /// A chain that does not hold.
+    #[error("{0}")]
+    Chain(#[source] CredentialError),
+}
+
+/// What is to be done about one identity.
+#[derive(Debug)]
+pub enum Decision {
+    /// It stays as it is.
+    Keep(Renewal),
+    /// A new key and certificate are made.
+    Issue(Reason),
+}
+
+/// When a kept certificate is next renewed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Renewal {
+    /// At this moment.
+    Due(OffsetDateTime),
+    /// Not before its authority is replaced: it already lives as long as the authority does, so a
+    /// renewal would gain nothing, however often it were tried.
+    WithAuthority {
+        /// When the authority, and with it the certificate, ends.
+        ends: OffsetDateTime,
+    },
+}
+
+/// Why a credential is made anew.
+#[derive(Debug)]
+pub enum Reason {
+    /// Somebody asked for it.
+    Forced,
+    /// There was none.
+    New,
+    /// What is held is unusable.
+    Damaged(Damage),
+    /// Other names are wanted.
+    Names(String),
+    /// Another key algorithm is wanted.
+    KeyAlgorithm {
+        /// The held one.
+        held: KeyAlgorithm,
+        /// The wanted one.
+        wanted: KeyAlgorithm,
+    },
+    /// Another authority is to sign.
+    Authority {
+        /// The issuer of what is held, in words.
+        held: String,
+    },
+    /// The authority has another certificate than when it signed.
+    AuthorityChanged,
+    /// Another lifetime or clock skew is wanted.
+    Lifetime,
+    /// It has expired.
+    Expired(OffsetDateTime),
+    /// It is not valid yet: the clock was set back.
+    NotYetValid(OffsetDateTime),
+    /// Half of its life, and a little more, is over.
+    Due(OffsetDateTime),
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Forced => f.write_str("asked for by --force"),
+            Self::New => f.write_str("there was none"),
+            Self::Damaged(damage) => damage.fmt(f),
+            Self::Names(difference) => write!(f, "the held one {difference}"),
+            Self::KeyAlgorithm { held, wanted } => write!(f, "its key is {held}, wanted {wanted}"),
+            Self::Authority { held } => write!(f, "it was signed by {held:?}"),
+            Self::AuthorityChanged => f.write_str("its authority has a new certificate"),
+            Self::Lifetime => f.write_str("another lifetime is wanted"),
+            Self::Expired(at) => write!(f, "it expired at {}", rfc3339(*at)),
+            Self::NotYetValid(at) => write!(f, "it is not valid before {}", rfc3339(*at)),
+            Self::Due(at) => write!(f, "due since {}", rfc3339(*at)),
+        }
+    }
+}
+
+/// The leaf profile of an identity.
+pub fn profile(desired: &Desired, identity: &Identity) -> LeafProfile {
+    LeafProfile {
+        spiffe_id: identity.spiffe_id.clone(),
+        dns_names: identity.dns_names.clone(),
+        lifetime: identity.lifetime,
+        clock_skew: desired.clock_skew,
+    }
+}
+
+/// Decides about one identity. `authority` is its signer as it will be; none when that one is yet
+/// to be made, or made anew.
+pub fn decide(
+    profile: &LeafProfile,
+    algorithm: KeyAlgorithm,
+    authority: Option<&Authority>,
+    held: Held,
+    now: OffsetDateTime,
+) -> Decision {
+    let (key, mut chain) = match held {
+        Held::Nothing => return Decision::Issue(Reason::New),
+        Held::Damaged(damage) => return Decision::Issue(Reason::Damaged(damage)),
+        Held::Pair { key, chain } => (key, chain),
+    };
+    let Some(authority) = authority else { return Decision::Issue(Reason::AuthorityChanged) };
+    let issuers = chain.split_off(1);
+    let leaf = chain.remove(0);
+    match reissue(profile, algorithm, authority, (&key, &leaf, issuers), now) {
+        Some(reason) => Decision::Issue(reason),
+        None => Decision::Keep(renewal(&leaf, profile, authority)),
+    }
+}
+
+fn reissue(
+    profile: &LeafProfile,
+    algorithm: KeyAlgorithm,
+    authority: &Authority,
+    (key, leaf, issuers): (&PrivateKey, &Certificate, Vec<Certificate>),
+    now: OffsetDateTime,
+) -> Option<Reason> {
+    if let Err(difference) = profile.check_names(leaf) {
+        return Some(Reason::Names(difference.to_string()));
+    }
+    if key.algorithm() != algorithm {
+        return Some(Reason::KeyAlgorithm { held: key.algorithm(), wanted: algorithm });
+    }
+    let own = authority.certificate();
+    if leaf.issuer_der() != own.subject_der() || leaf.authority_key_id() != own.subject_key_id() {
+        return Some(Reason::Authority { held: leaf.issuer() });
+    }
+    if issuers != authority.issuers() {
+        return Some(Reason::AuthorityChanged);
+    }
+    let validity = leaf.validity();
+    // Judged at a moment within its own validity: whether that is over is told apart below.
+    let within = now.clamp(validity.not_before, validity.not_after.max(validity.not_before));
+    if let Err(error) = Chain::verify(leaf.clone(), issuers, authority.roots(), within) {
+        return Some(Reason::Damaged(Damage::Chain(error)));
+    }
+    if now < validity.not_before {
+        return Some(Reason::NotYetValid(validity.not_before));
+    }
+    if now > validity.not_after {
+        return Some(Reason::Expired(validity.not_after));
+    }
+    let issued_at = validity.not_before + profile.clock_skew;
+    let wanted_end = (issued_at + profile.lifetime.duration()).min(authority.ends());
+    if validity.not_after != wanted_end {
+        return Some(Reason::Lifetime);
+    }
+    match renewal(leaf, profile, authority) {
+        Renewal::Due(due) if due <= now => Some(Reason::Due(due)),
+        _ => None,
+    }
+}
+
+/// When a certificate of this profile, signed by `authority`, is to be renewed. Its age counts from
+/// when it was issued, not from its back-dated notBefore.
+pub fn renewal(leaf: &Certificate, profile: &LeafProfile, authority: &Authority) -> Renewal {
+    let validity = leaf.validity();
+    if validity.not_after >= authority.ends() {
+        return Renewal::WithAuthority { ends: authority.ends() };
+    }
+    let issued_at = validity.not_before + profile.clock_skew;
+    Renewal::Due(renewal_due(issued_at, validity.not_after, &leaf.fingerprint()))
+}

@@ -1,0 +1,127 @@
+//! Where credentials and authorities survive between runs: files of a directory, read back with
+//! suspicion. Says what is there; whether that is right is [`crate::rotation`]'s to judge.
+
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+use crate::files::{Contents, FileName, FilesError};
+use crate::identity::NodeName;
+use crate::layout;
+use crate::rotation::{Damage, Held};
+use crate::x509::certificate::Certificate;
+use crate::x509::key::PrivateKey;
+
+/// Why stored things could not be read at all.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// The directory refused.
+    #[error(transparent)]
+    Files(#[from] FilesError),
+    /// A file outside of the directory refused.
+    #[error("cannot read {}: {cause}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        cause: std::io::Error,
+    },
+    /// A passphrase file without a passphrase.
+    #[error("{} is empty; its first line should be the passphrase", path.display())]
+    EmptyPassphrase {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// Reads files by name, from a locked directory or a mere view of one.
+pub type Reader<'a> = dyn Fn(&FileName) -> Result<Option<Contents>, FilesError> + Sync + 'a;
+
+/// The files of one node as they lie there, byte for byte.
+#[derive(Debug, Default)]
+pub struct NodeFiles {
+    /// The key file.
+    pub key: Option<Contents>,
+    /// The leaf alone.
+    pub certificate: Option<Contents>,
+    /// The leaf and its issuers.
+    pub chain: Option<Contents>,
+}
+
+impl NodeFiles {
+    /// Reads the files whose names begin with `base`.
+    ///
+    /// # Errors
+    /// When one is there and cannot be read.
+    pub fn read(read: &Reader<'_>, base: &NodeName) -> Result<Self, FilesError> {
+        Ok(Self {
+            key: read(&FileName::parse(layout::node_key(base))?)?,
+            certificate: read(&FileName::parse(layout::node_certificate(base))?)?,
+            chain: read(&FileName::parse(layout::node_chain(base))?)?,
+        })
+    }
+
+    /// What these files hold, if they belong together.
+    pub fn held(&self, base: &NodeName) -> Held {
+        if self.key.is_none() && self.certificate.is_none() && self.chain.is_none() {
+            return Held::Nothing;
+        }
+        self.pair(base).unwrap_or_else(Held::Damaged)
+    }
+
+    fn pair(&self, base: &NodeName) -> Result<Held, Damage> {
+        let key_name = layout::node_key(base);
+        let certificate_name = layout::node_certificate(base);
+        let chain_name = layout::node_chain(base);
+        let certificates = |contents: &Option<Contents>, name: &String| {
+            let contents = present(contents, name)?;
+            Certificate::all_from_pem(contents.as_bytes())
+                .map_err(|cause| Damage::Certificate { name: name.clone(), cause })
+        };
+        let key = present(&self.key, &key_name)?;
+        let leaf = certificates(&self.certificate, &certificate_name)?;
+        let chain = certificates(&self.chain, &chain_name)?;
+        let mismatch = |name: &String, other: &String| {
+            Err(Damage::Mismatch { name: name.clone(), other: other.clone() })
+        };
+        if leaf.len() != 1 || leaf[0] != chain[0] {
+            return mismatch(&chain_name, &certificate_name);
+        }
+        let key = PrivateKey::from_pem(key.as_bytes(), None)
+            .map_err(|cause| Damage::Key { name: key_name.clone(), cause })?;
+        if key.public().spki() != leaf[0].spki() {
+            return mismatch(&key_name, &certificate_name);
+        }
+        Ok(Held::Pair { key, chain })
+    }
+}
+
+fn present<'a>(contents: &'a Option<Contents>, name: &str) -> Result<&'a Contents, Damage> {
+    contents.as_ref().ok_or_else(|| Damage::Missing { name: name.to_owned() })
+}
+
+/// Reads a file outside of our directories, such as an imported CA's key.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn read_foreign(path: &Path) -> Result<Zeroizing<Vec<u8>>, StoreError> {
+    std::fs::read(path)
+        .map(Zeroizing::new)
+        .map_err(|cause| StoreError::Read { path: path.to_owned(), cause })
+}
+
+/// Reads the passphrase that is the first line of a file.
+///
+/// # Errors
+/// When the file cannot be read or its first line is empty.
+pub fn read_passphrase(path: &Path) -> Result<Zeroizing<Vec<u8>>, StoreError> {
+    let text = read_foreign(path)?;
+    let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    if line.is_empty() {
+        return Err(StoreError::EmptyPassphrase { path: path.to_owned() });
+    }
+    Ok(Zeroizing::new(line.to_vec()))
+}
