@@ -20,8 +20,8 @@ use crate::files::{
 use crate::identity::{AuthorityName, NodeName};
 use crate::layout::{self, Content};
 use crate::provisioning::{ProvisioningError, provision};
-use crate::rotation::{Decision, Held, Reason, Renewal, decide, profile, renewal};
-use crate::store::NodeFiles;
+use crate::rotation::{Decision, Reason, Renewal, decide, profile, renewal};
+use crate::store::{Held, NodeFiles, Reader};
 use crate::time::{OffsetDateTime, rfc3339};
 use crate::x509::certificate::Certificate;
 use crate::x509::credential::Credential;
@@ -177,11 +177,7 @@ impl Order<'_> {
     }
 
     /// Decides about every node.
-    fn look<'a>(
-        &'a self,
-        authorities: &Authorities,
-        read: &crate::store::Reader<'_>,
-    ) -> Vec<Node<'a>> {
+    fn look<'a>(&'a self, authorities: &Authorities, read: &Reader<'_>) -> Vec<Node<'a>> {
         let forced: BTreeSet<_> = self.force.iter().collect();
         let identities: Vec<_> = self.desired.identities.values().collect();
         identities
@@ -200,7 +196,7 @@ impl Order<'_> {
         identity: &Identity,
         forced: bool,
         authorities: &Authorities,
-        read: &crate::store::Reader<'_>,
+        read: &Reader<'_>,
     ) -> Result<Work, NodeFailure> {
         let files = NodeFiles::read(read, &identity.files.base)?;
         let signer = match &authorities.states[&identity.authority] {
@@ -216,7 +212,9 @@ impl Order<'_> {
             decide(&profile, identity.key_algorithm, signer, held, self.now)
         };
         Ok(match (decision, leaf) {
-            (Decision::Keep(renewal), Some(leaf)) => Work::Kept { files, leaf: Box::new(leaf), renewal },
+            (Decision::Keep(renewal), Some(leaf)) => {
+                Work::Kept { files, leaf: Box::new(leaf), renewal }
+            }
             (Decision::Keep(_), None) => Work::Due { reason: Reason::New, had },
             (Decision::Issue(reason), _) => Work::Due { reason, had },
         })
@@ -345,7 +343,7 @@ impl Order<'_> {
         report: &mut Report,
         authorities: &Authorities,
         nodes: &[Node<'_>],
-        read: &crate::store::Reader<'_>,
+        read: &Reader<'_>,
     ) -> Result<(), IssueError> {
         for file in layout::files(self.desired) {
             let (Content::Trust(_, set)

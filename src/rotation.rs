@@ -4,81 +4,14 @@
 
 use std::fmt;
 
-use thiserror::Error;
-
 use crate::authority::Authority;
 use crate::desired::{Desired, Identity};
+use crate::store::{Damage, Held};
 use crate::time::{OffsetDateTime, renewal_due, rfc3339};
-use crate::x509::certificate::{Certificate, CertificateError};
+use crate::x509::certificate::Certificate;
 use crate::x509::credential::{Chain, CredentialError};
-use crate::x509::key::{KeyAlgorithm, KeyError, PrivateKey};
+use crate::x509::key::{KeyAlgorithm, PrivateKey};
 use crate::x509::profile::LeafProfile;
-
-/// What a place holds of an identity.
-#[derive(Debug)]
-pub enum Held {
-    /// Nothing at all.
-    Nothing,
-    /// Something that is no key with its chain.
-    Damaged(Damage),
-    /// A key and a chain that belong together; not verified.
-    Pair {
-        /// The private key.
-        key: PrivateKey,
-        /// The certificates: the leaf, then its issuers.
-        chain: Vec<Certificate>,
-    },
-}
-
-impl Held {
-    /// The leaf, where there is one.
-    pub fn leaf(&self) -> Option<&Certificate> {
-        match self {
-            Self::Pair { chain, .. } => chain.first(),
-            Self::Nothing | Self::Damaged(_) => None,
-        }
-    }
-}
-
-/// How a held credential is broken.
-#[derive(Debug, Error)]
-pub enum Damage {
-    /// A part of it is not there.
-    #[error("{name} is missing")]
-    Missing {
-        /// The part's name.
-        name: String,
-    },
-    /// A certificate that cannot be read.
-    #[error("{name} is corrupt: {cause}")]
-    Certificate {
-        /// The part's name.
-        name: String,
-        /// What is wrong with it.
-        #[source]
-        cause: CertificateError,
-    },
-    /// A key that cannot be read.
-    #[error("{name} is corrupt: {cause}")]
-    Key {
-        /// The part's name.
-        name: String,
-        /// What is wrong with it.
-        #[source]
-        cause: KeyError,
-    },
-    /// Two parts of different credentials.
-    #[error("{name} does not belong to {other}")]
-    Mismatch {
-        /// One part's name.
-        name: String,
-        /// The other's.
-        other: String,
-    },
-    /// A chain that does not hold.
-    #[error("{0}")]
-    Chain(#[source] CredentialError),
-}
 
 /// What is to be done about one identity.
 #[derive(Debug)]
@@ -111,6 +44,8 @@ pub enum Reason {
     New,
     /// What is held is unusable.
     Damaged(Damage),
+    /// What is held does not verify, though it is of the right authority.
+    Untrusted(CredentialError),
     /// Other names are wanted.
     Names(String),
     /// Another key algorithm is wanted.
@@ -143,6 +78,7 @@ impl fmt::Display for Reason {
             Self::Forced => f.write_str("asked for by --force"),
             Self::New => f.write_str("there was none"),
             Self::Damaged(damage) => damage.fmt(f),
+            Self::Untrusted(error) => error.fmt(f),
             Self::Names(difference) => write!(f, "the held one {difference}"),
             Self::KeyAlgorithm { held, wanted } => write!(f, "its key is {held}, wanted {wanted}"),
             Self::Authority { held } => write!(f, "it was signed by {held:?}"),
@@ -212,7 +148,7 @@ fn reissue(
     // Judged at a moment within its own validity: whether that is over is told apart below.
     let within = now.clamp(validity.not_before, validity.not_after.max(validity.not_before));
     if let Err(error) = Chain::verify(leaf.clone(), issuers, authority.roots(), within) {
-        return Some(Reason::Damaged(Damage::Chain(error)));
+        return Some(Reason::Untrusted(error));
     }
     if now < validity.not_before {
         return Some(Reason::NotYetValid(validity.not_before));

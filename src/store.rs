@@ -9,9 +9,8 @@ use zeroize::Zeroizing;
 use crate::files::{Contents, FileName, FilesError};
 use crate::identity::NodeName;
 use crate::layout;
-use crate::rotation::{Damage, Held};
-use crate::x509::certificate::Certificate;
-use crate::x509::key::PrivateKey;
+use crate::x509::certificate::{Certificate, CertificateError};
+use crate::x509::key::{KeyError, PrivateKey};
 
 /// Why stored things could not be read at all.
 #[derive(Debug, Error)]
@@ -38,6 +37,69 @@ pub enum StoreError {
 
 /// Reads files by name, from a locked directory or a mere view of one.
 pub type Reader<'a> = dyn Fn(&FileName) -> Result<Option<Contents>, FilesError> + Sync + 'a;
+
+/// What a place holds of an identity.
+#[derive(Debug)]
+pub enum Held {
+    /// Nothing at all.
+    Nothing,
+    /// Something that is no key with its chain.
+    Damaged(Damage),
+    /// A key and a chain that belong together; not verified.
+    Pair {
+        /// The private key.
+        key: PrivateKey,
+        /// The certificates: the leaf, then its issuers.
+        chain: Vec<Certificate>,
+    },
+}
+
+impl Held {
+    /// The leaf, where there is one.
+    pub fn leaf(&self) -> Option<&Certificate> {
+        match self {
+            Self::Pair { chain, .. } => chain.first(),
+            Self::Nothing | Self::Damaged(_) => None,
+        }
+    }
+}
+
+/// How a held credential is broken.
+#[derive(Debug, Error)]
+pub enum Damage {
+    /// A part of it is not there.
+    #[error("{name} is missing")]
+    Missing {
+        /// The part's name.
+        name: String,
+    },
+    /// A certificate that cannot be read.
+    #[error("{name} is corrupt: {cause}")]
+    Certificate {
+        /// The part's name.
+        name: String,
+        /// What is wrong with it.
+        #[source]
+        cause: CertificateError,
+    },
+    /// A key that cannot be read.
+    #[error("{name} is corrupt: {cause}")]
+    Key {
+        /// The part's name.
+        name: String,
+        /// What is wrong with it.
+        #[source]
+        cause: KeyError,
+    },
+    /// Two parts of different credentials.
+    #[error("{name} does not belong to {other}")]
+    Mismatch {
+        /// One part's name.
+        name: String,
+        /// The other's.
+        other: String,
+    },
+}
 
 /// The files of one node as they lie there, byte for byte.
 #[derive(Debug, Default)]
