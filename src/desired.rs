@@ -8,6 +8,7 @@ pub mod document;
 pub mod mesh_file;
 pub mod problem;
 pub mod reader;
+pub mod schema;
 
 use std::path::PathBuf;
 use std::time::Duration;

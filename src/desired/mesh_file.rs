@@ -291,5 +291,13 @@ fn clock_skew(text: &str) -> Result<Duration, String> {
     Ok(skew)
 }
 
+/// Each kind of mapping with each field that its reader asks for, as far as `text` has them.
+#[cfg(test)]
+pub(super) fn fields(text: &str) -> std::collections::BTreeSet<(&'static str, &'static str)> {
+    let problems = Problems::new();
+    read_text(text, Path::new(""), &problems);
+    problems.fields.take()
+}
+
 #[cfg(test)]
 mod tests;
