@@ -17,9 +17,12 @@ const BEGIN: &[u8] = b"-----BEGIN ";
 /// Why a text is not the PEM that was expected.
 #[derive(Debug, Error)]
 pub enum PemError {
-    /// Armour or base64 is broken.
-    #[error("the PEM is broken: {0}")]
-    Broken(#[source] pem::PemError),
+    /// Armour or base64 is broken. Says nothing of what stands there: it may be a private key.
+    #[error("the PEM is broken: {problem}")]
+    Broken {
+        /// What is wrong with it.
+        problem: &'static str,
+    },
     /// A block whose beginning is there and whose end is not: a file cut short.
     #[error("the PEM has a block that begins and does not end; the file may be cut short")]
     Unfinished,
@@ -54,11 +57,14 @@ pub struct Block {
 /// # Errors
 /// When a block is broken or does not end.
 pub fn blocks(text: &[u8]) -> Result<Vec<Block>, PemError> {
-    let blocks = pem::parse_many(text).map_err(PemError::Broken)?;
+    let blocks = pem::parse_many(text).map_err(|error| broken(&error))?;
     // The parser passes over what it cannot delimit.
     let begun = text.windows(BEGIN.len()).filter(|window| *window == BEGIN).count();
     if begun != blocks.len() {
         return Err(PemError::Unfinished);
+    }
+    if !blocks.iter().all(|block| is_label(block.tag())) {
+        return Err(PemError::Broken { problem: "a block's label is no label" });
     }
     Ok(blocks
         .into_iter()
@@ -68,6 +74,22 @@ pub fn blocks(text: &[u8]) -> Result<Vec<Block>, PemError> {
             der: Zeroizing::new(block.into_contents()),
         })
         .collect())
+}
+
+fn broken(error: &pem::PemError) -> PemError {
+    let problem = match error {
+        pem::PemError::InvalidData(_) => "what stands between the dashes is no base64",
+        pem::PemError::InvalidHeader(_) => "a blank line or a header stands amid the base64",
+        pem::PemError::MismatchedTags(..) => "a block ends with another label than it begins with",
+        pem::PemError::NotUtf8(_) => "it is no text",
+        _ => "a block is not delimited as RFC 7468 has it",
+    };
+    PemError::Broken { problem }
+}
+
+/// Whether a label is one (RFC 7468 section 3): where dashes are missing, it may be a whole key.
+fn is_label(text: &str) -> bool {
+    text.len() <= 64 && text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic())
 }
 
 /// The certificates of a text that should hold nothing else: at least one, in order.
@@ -112,5 +134,23 @@ mod tests {
         }
         let dashes = whole.replace("-----BEGIN", "------BEGIN");
         assert!(matches!(blocks(dashes.as_bytes()), Err(PemError::Unfinished)));
+    }
+
+    #[test]
+    fn no_error_shows_what_stands_in_a_broken_key() {
+        let whole = encode("PRIVATE KEY", &[0x5a; 100]);
+        let secret = &whole.lines().nth(1).unwrap()[..8];
+        for broken in [
+            whole.replacen('\n', "\n\n", 2).replacen("Wlpa\n", "Wlpa\n\n", 1),
+            whole.replacen("KEY-----\n", "KEY----\n", 1),
+            whole.replacen("KEY-----\n", "KEY\n", 1),
+            whole.replacen("-----END PRIVATE", "-----END", 1),
+            whole.replacen("-----END", "----END", 1),
+            whole.replacen("Wlpa", "Wl*a", 1),
+        ] {
+            let error = blocks(broken.as_bytes()).err().map(|error| format!("{error} {error:?}"));
+            let error = error.unwrap_or_else(|| panic!("accepted: {broken}"));
+            assert!(!error.contains(secret), "{error}");
+        }
     }
 }
