@@ -345,11 +345,12 @@ fn name_in_words(der: &[u8]) -> String {
     }
 }
 
-/// Text from a certificate, with control characters escaped: it ends up in terminals and logs.
+/// Text from a certificate, with control characters escaped, and those that hide or turn around
+/// what stands beside them: it ends up in terminals and logs.
 pub fn printable(text: &str) -> String {
     text.chars()
         .flat_map(|c| {
-            let escaped: Box<dyn Iterator<Item = char>> = if c.is_control() {
+            let escaped: Box<dyn Iterator<Item = char>> = if c.is_control() || is_invisible(c) {
                 Box::new(c.escape_default())
             } else {
                 Box::new([c].into_iter())
@@ -359,6 +360,28 @@ pub fn printable(text: &str) -> String {
         .collect()
 }
 
+/// Unicode's line and paragraph separators and its format characters (general category Cf) that a
+/// terminal acts upon.
+fn is_invisible(c: char) -> bool {
+    matches!(
+        c,
+        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e007f}'
+    )
+}
+
 fn moment(time: ASN1Time) -> OffsetDateTime {
     time.to_datetime()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_that_would_act_upon_a_terminal_is_escaped() {
+        assert_eq!(printable("Größe\t\u{1b}[31m"), "Größe\\t\\u{1b}[31m");
+        assert_eq!(printable("a\u{202e}b\u{200b}c"), "a\\u{202e}b\\u{200b}c");
+    }
 }
