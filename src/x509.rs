@@ -2,6 +2,7 @@
 
 pub mod certificate;
 pub mod credential;
+pub mod describe;
 pub mod key;
 pub mod pem;
 pub mod profile;
