@@ -1,20 +1,14 @@
-//! Key pairs: made, read in every form that they come in, and never shown.
+//! Keys: the algorithms that we use, public keys that are fit to be certified, and private keys.
 
 use std::fmt;
 use std::str::FromStr;
 
-use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
-use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::rsa;
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1,
-    ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair, EcdsaSigningAlgorithm, KeyPair as _,
-    ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256,
+    ECDSA_P256_SHA256_ASN1, ECDSA_P384_SHA384_ASN1, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256,
 };
-use pkcs8::{EncryptedPrivateKeyInfoRef, PrivateKeyInfoRef};
-use rcgen::{PublicKeyData, SignatureAlgorithm, SigningKey};
-use rustls_pki_types::PrivatePkcs8KeyDer;
+use rcgen::{PublicKeyData, SignatureAlgorithm};
 use thiserror::Error;
+use x509_parser::asn1_rs::Tag;
 use x509_parser::oid_registry::{
     OID_EC_P256, OID_KEY_TYPE_EC_PUBLIC_KEY, OID_NIST_EC_P384, OID_PKCS1_RSAENCRYPTION,
     OID_SIG_ED25519,
@@ -22,9 +16,12 @@ use x509_parser::oid_registry::{
 use x509_parser::prelude::FromDer;
 use x509_parser::public_key::PublicKey as ParsedKey;
 use x509_parser::x509::SubjectPublicKeyInfo;
-use zeroize::Zeroizing;
 
-use super::pem::{self, PemError};
+use super::pem::PemError;
+
+mod private;
+
+pub use private::PrivateKey;
 
 /// Why a key is not used.
 #[derive(Debug, Error)]
@@ -80,6 +77,12 @@ pub enum KeyError {
     /// The passphrase does not open it.
     #[error("the passphrase does not open the private key")]
     WrongPassphrase,
+    /// Encrypted, but not with what we decrypt.
+    #[error(
+        "the private key is encrypted in a manner that is not read (PBES2 with AES is, under \
+         PBKDF2 with SHA-2 or scrypt); convert it with `openssl pkcs8 -topk8 -in OLD -out NEW`"
+    )]
+    UnsupportedEncryption,
     /// OpenSSL's encryption before PKCS#8: one round of MD5.
     #[error(
         "the private key is encrypted in the obsolete PEM manner (DEK-Info); convert it with \
@@ -226,7 +229,9 @@ impl PublicKey {
             return Err(KeyError::Ed25519);
         }
         if *oid == OID_KEY_TYPE_EC_PUBLIC_KEY {
-            let curve = spki.algorithm.parameters.as_ref().and_then(|p| p.as_oid().ok());
+            // The parser would take a whole curve, spelled out, for the bytes of a name.
+            let parameters = spki.algorithm.parameters.as_ref().filter(|p| p.tag() == Tag::Oid);
+            let curve = parameters.and_then(|name| name.as_oid().ok());
             return match curve {
                 Some(curve) if curve == OID_EC_P256 => Ok(KeyAlgorithm::EcP256),
                 Some(curve) if curve == OID_NIST_EC_P384 => Ok(KeyAlgorithm::EcP384),
@@ -238,19 +243,7 @@ impl PublicKey {
             let Ok(ParsedKey::RSA(key)) = spki.parsed() else {
                 return Err(KeyError::MalformedPublicKey { problem: "no RSA numbers".to_owned() });
             };
-            // Beyond 32 bits an exponent only makes every verification slow.
-            let exponent = match key.try_exponent().map(u32::try_from) {
-                Ok(Ok(exponent)) => exponent,
-                _ => return Err(unsupported("RSA with an exponent beyond 32 bits")),
-            };
-            if exponent < 65_537 || exponent.is_multiple_of(2) {
-                return Err(unsupported(&format!("RSA with the public exponent {exponent}")));
-            }
-            let modulus = key.modulus.iter().skip_while(|byte| **byte == 0);
-            let bits = modulus.clone().count() * 8
-                - modulus.clone().next().map_or(0, |byte| byte.leading_zeros() as usize);
-            return KeyAlgorithm::of_rsa_bits(bits)
-                .ok_or_else(|| unsupported(&format!("RSA with {bits} bits")));
+            return rsa_algorithm(key.modulus, key.exponent);
         }
         Err(unsupported(&format!("the key type {oid}")))
     }
@@ -282,226 +275,26 @@ impl PublicKeyData for PublicKey {
     }
 }
 
-/// A private key with its public half. Never printed, wiped when dropped.
-pub struct PrivateKey {
-    pair: Pair,
-    pkcs8: Zeroizing<Vec<u8>>,
-    public: PublicKey,
+/// The algorithm of an RSA key by its modulus and public exponent, big-endian.
+fn rsa_algorithm(modulus: &[u8], exponent: &[u8]) -> Result<KeyAlgorithm, KeyError> {
+    let unsupported = |found: String| KeyError::Unsupported { found };
+    let exponent = significant(exponent);
+    // Beyond 32 bits an exponent only makes every verification slow.
+    if exponent.len() > 4 {
+        return Err(unsupported("RSA with an exponent beyond 32 bits".to_owned()));
+    }
+    let exponent = exponent.iter().fold(0, |number: u32, byte| number << 8 | u32::from(*byte));
+    if exponent < 65_537 || exponent.is_multiple_of(2) {
+        return Err(unsupported(format!("RSA with the public exponent {exponent}")));
+    }
+    let modulus = significant(modulus);
+    let unused = modulus.first().map_or(0, |byte| byte.leading_zeros() as usize);
+    let bits = modulus.len() * 8 - unused;
+    KeyAlgorithm::of_rsa_bits(bits).ok_or_else(|| unsupported(format!("RSA with {bits} bits")))
 }
 
-enum Pair {
-    Ecdsa(EcdsaKeyPair),
-    Rsa(Box<rsa::KeyPair>),
-}
-
-impl PrivateKey {
-    /// Makes a new key.
-    ///
-    /// # Errors
-    /// When the system gives no randomness.
-    pub fn generate(algorithm: KeyAlgorithm) -> Result<Self, KeyError> {
-        let failed = |_| KeyError::Crypto { operation: "make a key", algorithm };
-        let rsa = |size| Ok(Pair::Rsa(Box::new(rsa::KeyPair::generate(size)?)));
-        let pair = match algorithm {
-            KeyAlgorithm::EcP256 => {
-                EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).map(Pair::Ecdsa)
-            }
-            KeyAlgorithm::EcP384 => {
-                EcdsaKeyPair::generate(&ECDSA_P384_SHA384_ASN1_SIGNING).map(Pair::Ecdsa)
-            }
-            KeyAlgorithm::Rsa2048 => rsa(rsa::KeySize::Rsa2048),
-            KeyAlgorithm::Rsa3072 => rsa(rsa::KeySize::Rsa3072),
-            KeyAlgorithm::Rsa4096 => rsa(rsa::KeySize::Rsa4096),
-        };
-        Self::from_pair(pair.map_err(failed)?, algorithm)
-    }
-
-    /// Reads the one private key of a PEM text: PKCS#8, SEC1 (`EC PRIVATE KEY`), PKCS#1
-    /// (`RSA PRIVATE KEY`), or encrypted PKCS#8 with its passphrase.
-    ///
-    /// # Errors
-    /// When there is no key or more than one, it is malformed, of an unused algorithm, or the
-    /// passphrase is missing or wrong.
-    pub fn from_pem(text: &[u8], passphrase: Option<&[u8]>) -> Result<Self, KeyError> {
-        let blocks = pem::blocks(text)?;
-        let keys: Vec<_> = blocks.iter().filter(|b| b.label.ends_with("PRIVATE KEY")).collect();
-        let key = match keys[..] {
-            [key] => key,
-            [] => {
-                let found = blocks.first().map_or("nothing in PEM".to_owned(), |block| {
-                    format!("a block labelled {:?}", block.label)
-                });
-                return Err(KeyError::NoKey { found });
-            }
-            _ => return Err(KeyError::SeveralKeys { count: keys.len() }),
-        };
-        if key.legacy_encrypted {
-            return Err(KeyError::LegacyEncryption);
-        }
-        match key.label.as_str() {
-            "EC PRIVATE KEY" => Self::from_sec1(&key.der),
-            "RSA PRIVATE KEY" => Self::from_pkcs1(&key.der),
-            "ENCRYPTED PRIVATE KEY" => {
-                Self::from_encrypted(&key.der, passphrase.ok_or(KeyError::PassphraseNeeded)?)
-            }
-            "PRIVATE KEY" => Self::from_pkcs8(&key.der),
-            other => Err(KeyError::Unsupported { found: format!("a block labelled {other:?}") }),
-        }
-    }
-
-    /// Reads a PrivateKeyInfo in DER (PKCS#8, RFC 5958).
-    ///
-    /// # Errors
-    /// When it is malformed or of an unused algorithm.
-    pub fn from_pkcs8(der: &[u8]) -> Result<Self, KeyError> {
-        let malformed = || KeyError::MalformedPrivateKey { form: "PKCS#8" };
-        let info = PrivateKeyInfoRef::try_from(der).map_err(|_| malformed())?;
-        let oid = info.algorithm.oid.to_string();
-        if oid == OID_PKCS1_RSAENCRYPTION.to_id_string() {
-            let pair = rsa::KeyPair::from_pkcs8(der).map_err(|_| malformed())?;
-            return Self::from_rsa(pair);
-        }
-        if oid == OID_SIG_ED25519.to_id_string() {
-            return Err(KeyError::Ed25519);
-        }
-        if oid != OID_KEY_TYPE_EC_PUBLIC_KEY.to_id_string() {
-            return Err(KeyError::Unsupported { found: format!("the key type {oid}") });
-        }
-        let curve = info.algorithm.parameters_oid().map(|curve| curve.to_string());
-        let algorithm = match curve.as_deref() {
-            Ok(curve) if curve == OID_EC_P256.to_id_string() => KeyAlgorithm::EcP256,
-            Ok(curve) if curve == OID_NIST_EC_P384.to_id_string() => KeyAlgorithm::EcP384,
-            Ok(curve) => {
-                return Err(KeyError::Unsupported { found: format!("the elliptic curve {curve}") });
-            }
-            Err(_) => return Err(malformed()),
-        };
-        let pair =
-            EcdsaKeyPair::from_private_key_der(ecdsa(algorithm), der).map_err(|_| malformed())?;
-        Self::from_pair(Pair::Ecdsa(pair), algorithm)
-    }
-
-    fn from_encrypted(der: &[u8], passphrase: &[u8]) -> Result<Self, KeyError> {
-        let info = EncryptedPrivateKeyInfoRef::try_from(der)
-            .map_err(|_| KeyError::MalformedPrivateKey { form: "encrypted PKCS#8" })?;
-        let plain = info.decrypt(passphrase).map_err(|_| KeyError::WrongPassphrase)?;
-        Self::from_pkcs8(plain.as_bytes())
-    }
-
-    fn from_sec1(der: &[u8]) -> Result<Self, KeyError> {
-        // SEC1 may leave its curve out: the length of the key then decides, and a key of one
-        // curve does not parse as one of the other.
-        [KeyAlgorithm::EcP256, KeyAlgorithm::EcP384]
-            .into_iter()
-            .find_map(|algorithm| {
-                let pair = EcdsaKeyPair::from_private_key_der(ecdsa(algorithm), der).ok()?;
-                Some(Self::from_pair(Pair::Ecdsa(pair), algorithm))
-            })
-            .unwrap_or(Err(KeyError::MalformedPrivateKey { form: "SEC1, on P-256 or P-384" }))
-    }
-
-    fn from_pkcs1(der: &[u8]) -> Result<Self, KeyError> {
-        let pair = rsa::KeyPair::from_der(der)
-            .map_err(|_| KeyError::MalformedPrivateKey { form: "PKCS#1, 2048 bits or more" })?;
-        Self::from_rsa(pair)
-    }
-
-    fn from_rsa(pair: rsa::KeyPair) -> Result<Self, KeyError> {
-        let bits = pair.public_modulus_len() * 8;
-        let algorithm = KeyAlgorithm::of_rsa_bits(bits)
-            .ok_or_else(|| KeyError::Unsupported { found: format!("RSA with {bits} bits") })?;
-        Self::from_pair(Pair::Rsa(Box::new(pair)), algorithm)
-    }
-
-    fn from_pair(pair: Pair, algorithm: KeyAlgorithm) -> Result<Self, KeyError> {
-        let failed = |_| KeyError::Crypto { operation: "encode a key", algorithm };
-        let (pkcs8, spki, key_length) = match &pair {
-            Pair::Ecdsa(pair) => {
-                let spki: PublicKeyX509Der<'_> = pair.public_key().as_der().map_err(failed)?;
-                let pkcs8 = pair.to_pkcs8v1().map_err(failed)?;
-                (pkcs8.as_ref().to_vec(), spki.as_ref().to_vec(), pair.public_key().as_ref().len())
-            }
-            Pair::Rsa(pair) => {
-                let spki: PublicKeyX509Der<'_> = pair.public_key().as_der().map_err(failed)?;
-                let pkcs8: Pkcs8V1Der<'_> = pair.as_der().map_err(failed)?;
-                (pkcs8.as_ref().to_vec(), spki.as_ref().to_vec(), pair.public_key().as_ref().len())
-            }
-        };
-        Ok(Self {
-            pair,
-            pkcs8: Zeroizing::new(pkcs8),
-            public: PublicKey { algorithm, spki, key_length },
-        })
-    }
-
-    /// The public half.
-    pub fn public(&self) -> &PublicKey {
-        &self.public
-    }
-
-    /// The algorithm of the key.
-    pub fn algorithm(&self) -> KeyAlgorithm {
-        self.public.algorithm
-    }
-
-    /// The key as PKCS#8 in PEM, in the clear.
-    pub fn to_pem(&self) -> Zeroizing<String> {
-        pem::encode("PRIVATE KEY", &self.pkcs8)
-    }
-
-    /// The key as PKCS#8 in DER, in the clear.
-    pub fn to_der(&self) -> PrivatePkcs8KeyDer<'_> {
-        PrivatePkcs8KeyDer::from(self.pkcs8.as_slice())
-    }
-
-    /// The key as PKCS#8 in PEM, encrypted under a passphrase (PBES2 with scrypt and AES-256,
-    /// RFC 8018, RFC 7914).
-    ///
-    /// # Errors
-    /// When the system gives no randomness.
-    pub fn to_encrypted_pem(&self, passphrase: &[u8]) -> Result<Zeroizing<String>, KeyError> {
-        let info = PrivateKeyInfoRef::try_from(self.pkcs8.as_slice()).map_err(KeyError::Encrypt)?;
-        let sealed = info.encrypt(passphrase).map_err(KeyError::Encrypt)?;
-        Ok(pem::encode("ENCRYPTED PRIVATE KEY", sealed.as_bytes()))
-    }
-}
-
-fn ecdsa(algorithm: KeyAlgorithm) -> &'static EcdsaSigningAlgorithm {
-    match algorithm {
-        KeyAlgorithm::EcP384 => &ECDSA_P384_SHA384_ASN1_SIGNING,
-        _ => &ECDSA_P256_SHA256_ASN1_SIGNING,
-    }
-}
-
-impl fmt::Debug for PrivateKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Named one by one, so that a new field forces a decision about showing it.
-        let Self { pair: _, pkcs8: _, public } = self;
-        f.debug_struct("PrivateKey").field("public", public).finish_non_exhaustive()
-    }
-}
-
-impl PublicKeyData for PrivateKey {
-    fn der_bytes(&self) -> &[u8] {
-        self.public.der_bytes()
-    }
-
-    fn algorithm(&self) -> &'static SignatureAlgorithm {
-        self.public.algorithm.signature_algorithm()
-    }
-}
-
-impl SigningKey for PrivateKey {
-    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
-        let random = SystemRandom::new();
-        let failed = |_| rcgen::Error::RemoteKeyError;
-        match &self.pair {
-            Pair::Ecdsa(pair) => Ok(pair.sign(&random, message).map_err(failed)?.as_ref().to_vec()),
-            Pair::Rsa(pair) => {
-                let mut signature = vec![0; pair.public_modulus_len()];
-                pair.sign(&RSA_PKCS1_SHA256, &random, message, &mut signature).map_err(failed)?;
-                Ok(signature)
-            }
-        }
-    }
+/// A big-endian number without the zero bytes before it.
+fn significant(number: &[u8]) -> &[u8] {
+    let zeros = number.iter().take_while(|byte| **byte == 0).count();
+    &number[zeros..]
 }

@@ -76,3 +76,9 @@ fn split(arguments: &str) -> Vec<String> {
         })
         .collect()
 }
+impl Openssl {
+    pub fn output_traditional(&self) {
+        self.write("trad", self.read("key"));
+        self.output("pkey -in key -traditional -out trad");
+    }
+}
