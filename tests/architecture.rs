@@ -1,5 +1,7 @@
 //! The rules of the house (docs/architecture.md), held to the imports themselves.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
