@@ -137,23 +137,26 @@ impl NodeFiles {
         let key_name = layout::node_key(base);
         let certificate_name = layout::node_certificate(base);
         let chain_name = layout::node_chain(base);
-        let certificates = |contents: &Option<Contents>, name: &String| {
-            let contents = present(contents, name)?;
-            Certificate::all_from_pem(contents.as_bytes())
+        let key = present(&self.key, &key_name)?;
+        let certificate = present(&self.certificate, &certificate_name)?.as_bytes();
+        let chain_file = present(&self.chain, &chain_name)?.as_bytes();
+        let certificates = |text: &[u8], name: &String| {
+            Certificate::all_from_pem(text)
                 .map_err(|cause| Damage::Certificate { name: name.clone(), cause })
         };
-        let key = present(&self.key, &key_name)?;
-        let leaf = certificates(&self.certificate, &certificate_name)?;
-        let chain = certificates(&self.chain, &chain_name)?;
         let mismatch = |name: &String, other: &String| {
             Err(Damage::Mismatch { name: name.clone(), other: other.clone() })
         };
-        if leaf.len() != 1 || leaf[0] != chain[0] {
+        let chain = certificates(chain_file, &chain_name)?;
+        // As certctl writes it, the certificate file needs no second parsing.
+        if chain[0].to_pem().as_bytes() != certificate
+            && certificates(certificate, &certificate_name)? != chain[..1]
+        {
             return mismatch(&chain_name, &certificate_name);
         }
         let key = PrivateKey::from_pem(key.as_bytes(), None)
             .map_err(|cause| Damage::Key { name: key_name.clone(), cause })?;
-        if key.public().spki() != leaf[0].spki() {
+        if key.public().spki() != chain[0].spki() {
             return mismatch(&key_name, &certificate_name);
         }
         Ok(Held::Pair { key, chain })

@@ -183,9 +183,8 @@ fn name_at(text: &str) -> Option<String> {
 }
 
 fn uses(text: &str, name: &str) -> bool {
-    text.match_indices(&format!("{name}::")).any(|(at, _)| {
-        !text[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':')
-    })
+    text.match_indices(&format!("{name}::"))
+        .any(|(at, _)| !text[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':'))
 }
 
 fn root() -> PathBuf {
