@@ -174,7 +174,7 @@ impl Cause {
             }
             Self::Denied => "; run as the user that owns it, or as root".to_owned(),
             Self::DiskFull { needed: Some(needed) } => {
-                format!("; free at least {needed} bytes and run again")
+                format!("; see that {needed} bytes are free and run again")
             }
             Self::DiskFull { needed: None } => "; free some space and run again".to_owned(),
             Self::Other(_) => String::new(),

@@ -39,16 +39,18 @@ impl OpenFile {
         if size > MAX_FILE_BYTES {
             return Err(too_large());
         }
-        // One byte more shows a file that grows.
+        // One byte more shows a file that grows, and spares the read that would find the end.
         let mut bytes = Zeroizing::new(vec![0; size + 1]);
         let mut filled = 0;
-        while filled < bytes.len() {
-            let count = io::pread(&self.descriptor, &mut bytes[filled..], filled as u64)
+        loop {
+            let rest = &mut bytes[filled..];
+            let asked = rest.len();
+            let count = io::pread(&self.descriptor, rest, filled as u64)
                 .map_err(|errno| FilesError::system("read", self.path.clone(), errno))?;
-            if count == 0 {
+            filled += count;
+            if count == 0 || count < asked && filled == size || filled > size {
                 break;
             }
-            filled += count;
         }
         if filled > size {
             return Err(FilesError::system("read", self.path.clone(), Errno::AGAIN));

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 
+use rayon::prelude::*;
 use rustix::fs::FileType;
 
 use super::flat::{SYNCED_ONE_BY_ONE, disk_bytes, report};
@@ -151,12 +152,14 @@ fn settle(top: &Folder, wanted: &[FileSpec]) -> Result<(), FilesError> {
     if let Some(number) = kept
         && let Some(folder) = top.subfolder(generation_name(number))?
     {
-        for spec in wanted {
-            // A key whose access was tightened must not stay open to others in the old generation.
-            if folder.stat(&spec.name)?.is_some_and(|stat| !spec.access.holds_for(&stat)) {
-                kept = None;
-                break;
-            }
+        // A key whose access was tightened must not stay open to others in the old generation.
+        let open_to_others = |spec: &FileSpec| {
+            let stat = folder.stat(&spec.name)?;
+            Ok(stat.is_some_and(|stat| !spec.access.holds_for(&stat)))
+        };
+        let wrong = wanted.par_iter().with_min_len(256).map(open_to_others);
+        if wrong.try_reduce(|| false, |one, other| Ok(one || other))? {
+            kept = None;
         }
     }
     remove_generations(top, &listing, |number| number == current.number || Some(number) == kept)

@@ -112,19 +112,22 @@ impl<'a> Tree<'a> {
         {
             return Ok(Found::Plain(file));
         }
+        if let Some(generation) = &self.generation
+            && self.top.read_link(name)?.is_some_and(|target| target == live_target(name))
+        {
+            return Ok(match generation.folder.entry(name)? {
+                Entry::Absent => Found::Absent,
+                Entry::File(file) => Found::Live(file),
+                _ => Found::Foreign("a symlink to something other than a file"),
+            });
+        }
         Ok(match self.top.entry(name)? {
             Entry::Absent => Found::Absent,
             Entry::File(file) => Found::Plain(file),
             Entry::Folder => Found::Foreign(A_DIRECTORY),
             Entry::Special => Found::Foreign("a device, pipe or socket"),
-            Entry::Symlink(target) if target == live_target(name) => match &self.generation {
-                None => Found::Absent,
-                Some(generation) => match generation.folder.entry(name)? {
-                    Entry::Absent => Found::Absent,
-                    Entry::File(file) => Found::Live(file),
-                    _ => Found::Foreign("a symlink to something other than a file"),
-                },
-            },
+            // Left by a first run that was cut short.
+            Entry::Symlink(target) if target == live_target(name) => Found::Absent,
             Entry::Symlink(_) => Found::Foreign("a symlink that certctl did not make"),
         })
     }

@@ -113,8 +113,8 @@ fn the_error_says_that_nothing_was_changed_and_how_much_to_free() {
     assert_eq!(
         error.to_string(),
         format!(
-            "cannot write {}: the disk is full; nothing was changed; free at least 20480 bytes and \
-             run again",
+            "cannot write {}: the disk is full; nothing was changed; see that 20480 bytes are free \
+             and run again",
             path.display()
         )
     );
