@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::time::Clock;
 
+mod config;
 mod explain;
 mod issue;
 mod report;
@@ -44,6 +45,7 @@ struct Global {
 enum Command {
     Issue(issue::Issue),
     Explain(explain::Explain),
+    Config(config::Config),
     Completions(shell::Completions),
     Man(shell::Man),
 }
@@ -100,6 +102,7 @@ pub fn run(cli: Cli) -> ExitCode {
     let result = match cli.command {
         Command::Issue(command) => command.run(&console),
         Command::Explain(command) => command.run(&console),
+        Command::Config(command) => command.run(&console),
         Command::Completions(command) => command.run(&console),
         Command::Man(command) => command.run(&console),
     };

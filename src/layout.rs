@@ -187,3 +187,87 @@ pub fn node_listener_trust(base: &NodeName) -> String {
 pub fn node_backend_trust(base: &NodeName, backend: &NodeName) -> String {
     format!("{base}_backend_{backend}_trust.pem")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::desired::mesh_file::read;
+
+    fn names(text: &str) -> Vec<String> {
+        let text = format!("version: 1\ntrustDomain: d\n{text}");
+        let (desired, _) = read(Path::new("mesh.yaml"), text.as_bytes()).unwrap();
+        files(&desired).into_iter().map(|file| file.name).collect()
+    }
+
+    fn bundles(text: &str) -> Vec<String> {
+        names(text).into_iter().filter(|name| name.ends_with("_bundle.pem")).collect()
+    }
+
+    #[test]
+    fn the_names_are_those_of_certs_sh_and_more() {
+        assert_eq!(
+            names("authorities: {ca_1: , ca_2: }\nvirtualNodes: {front: {authority: ca_1}}"),
+            [
+                "ca_1_cert.pem",
+                "ca_1_key.pem",
+                "ca_2_cert.pem",
+                "ca_2_key.pem",
+                "front_key.pem",
+                "front_cert.pem",
+                "front_cert_chain.pem",
+                "front_trust.pem",
+                "ca_1_ca_2_bundle.pem",
+            ]
+        );
+    }
+
+    #[test]
+    fn trust_that_differs_gets_a_file_of_its_own() {
+        let all = names(
+            "authorities: {a: , b: , p: {trustOnly: {certificates: p}}}\nvirtualNodes:\n  \
+             x: {authority: a, listener: {trust: [b]}, backends: {y: {trust: [b, a]}, z: }}\n  \
+             y: {authority: a, files: {name: why}}\n  z: {authority: a}\n",
+        );
+        let trust: Vec<_> = all.iter().filter(|name| name.ends_with("_trust.pem")).collect();
+        assert_eq!(
+            trust,
+            [
+                "x_trust.pem",
+                "x_listener_trust.pem",
+                "x_backend_y_trust.pem",
+                "why_trust.pem",
+                "z_trust.pem"
+            ]
+        );
+        assert!(all.contains(&"p_cert.pem".to_owned()) && !all.contains(&"p_key.pem".to_owned()));
+        assert!(all.contains(&"a_b_bundle.pem".to_owned()), "in mesh order: {all:?}");
+    }
+
+    #[test]
+    fn a_set_of_one_gets_a_bundle_where_its_own_certificate_may_not_be_the_root() {
+        let authorities = "authorities: {r: , s: {local: {parent: r}}, \
+            i: {local: {certificate: c, key: k}}, p: {trustOnly: {certificates: p}}}";
+        let bundles = |trust: &str| {
+            let node = format!("virtualNodes: {{x: {{authority: r, trust: [{trust}]}}}}");
+            bundles(&format!("{authorities}\n{node}"))
+        };
+        assert_eq!(bundles("r"), ["r_s_i_p_bundle.pem"]);
+        assert_eq!(bundles("s"), ["r_s_i_p_bundle.pem", "s_bundle.pem"]);
+        assert_eq!(bundles("i"), ["r_s_i_p_bundle.pem", "i_bundle.pem"]);
+        assert_eq!(bundles("p"), ["r_s_i_p_bundle.pem"]);
+        assert_eq!(bundles("p, r, s, i"), ["r_s_i_p_bundle.pem"]);
+    }
+
+    #[test]
+    fn a_bundle_whose_name_would_be_too_long_is_left_out() {
+        let subject = "{local: {subject: {commonName: ";
+        let [one, two] = ["x".repeat(120), "y".repeat(124)];
+        let mesh = |two: &str| {
+            bundles(&format!("authorities: {{{one}: {subject}1}}}}}}, {two}: {subject}2}}}}}}}}"))
+        };
+        assert_eq!(mesh(&two), [""; 0]);
+        assert_eq!(mesh(&two[1..])[0].len(), MAX_FILE_NAME);
+    }
+}

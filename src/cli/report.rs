@@ -69,6 +69,13 @@ pub(super) fn contents(path: &Path) -> Result<Vec<u8>, Report> {
     }
 }
 
+/// The line and column of the byte at `offset`, both from 1; columns count characters.
+pub(super) fn place(text: &str, offset: usize) -> (usize, usize) {
+    let before = text.get(..offset).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    (line, before.rsplit('\n').next().unwrap_or_default().chars().count() + 1)
+}
+
 fn called(path: &Path) -> String {
     if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() }
 }

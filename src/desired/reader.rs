@@ -272,3 +272,6 @@ fn shown(value: &Value) -> String {
         other => format!(", and this is {}", other.kind()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -152,7 +152,8 @@ fn bytes_that_are_no_text_are_refused() {
 
 #[test]
 fn places_are_byte_offsets_also_after_wider_characters() {
-    let source = "\u{feff}# ☃ snow\r\nä: {ö: [ü, 'ß']}\r\nlist:\r\n  - é # ☃\r\n  - |\r\n    ☃\r\n\r\nend: {}\r\n";
+    let source = "\u{feff}# ☃ snow\r\nä: {ö: [ü, 'ß']}\r\n\
+         list:\r\n  - é # ☃\r\n  - |\r\n    ☃\r\n\r\nend: {}\r\n";
     let problems = Problems::new();
     let documents = parse_documents(source, &problems).unwrap();
     let mut texts = Vec::new();
