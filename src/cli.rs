@@ -13,10 +13,12 @@ use crate::time::Clock;
 
 mod config;
 mod explain;
+mod inspect;
 mod issue;
 mod report;
 mod shell;
 mod table;
+mod verify;
 
 /// Mutual TLS for Envoy: a certificate authority for every virtual node of a mesh.
 #[derive(Debug, Parser)]
@@ -45,7 +47,8 @@ struct Global {
 enum Command {
     Issue(issue::Issue),
     Explain(explain::Explain),
-    Config(config::Config),
+    Inspect(inspect::Inspect),
+    Verify(verify::Verify),
     Completions(shell::Completions),
     Man(shell::Man),
 }
@@ -102,7 +105,8 @@ pub fn run(cli: Cli) -> ExitCode {
     let result = match cli.command {
         Command::Issue(command) => command.run(&console),
         Command::Explain(command) => command.run(&console),
-        Command::Config(command) => command.run(&console),
+        Command::Inspect(command) => command.run(&console),
+        Command::Verify(command) => command.run(&console),
         Command::Completions(command) => command.run(&console),
         Command::Man(command) => command.run(&console),
     };

@@ -7,4 +7,5 @@ pub mod key;
 pub mod pem;
 pub mod profile;
 pub mod request;
+pub mod verdict;
 pub mod verification;

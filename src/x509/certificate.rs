@@ -338,7 +338,7 @@ fn broken_hash(signature_algorithm: &str) -> Option<&'static str> {
     }
 }
 
-pub(super) fn name_in_words(der: &[u8]) -> String {
+pub(crate) fn name_in_words(der: &[u8]) -> String {
     match x509_parser::x509::X509Name::from_der(der) {
         Ok((_, name)) => printable(&name.to_string()),
         Err(_) => String::new(),

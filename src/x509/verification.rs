@@ -1,12 +1,13 @@
 //! Whether a certificate is trusted, as rustls-webpki sees it: never judged by the code that
 //! issued it.
 
-use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime};
+use rustls_pki_types::{CertificateDer, ServerName, TrustAnchor, UnixTime};
 use std::time::Duration;
 use thiserror::Error;
 use webpki::{ALL_VERIFICATION_ALGS, EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 
 use super::certificate::Certificate;
+use crate::identity::DnsName;
 use crate::time::{OffsetDateTime, rfc3339};
 
 /// Why a chain is not trusted.
@@ -51,6 +52,25 @@ pub enum VerificationError {
     /// Everything else.
     #[error("it does not verify: {0}")]
     Other(webpki::Error),
+}
+
+impl VerificationError {
+    /// Whether it is a matter of the moment alone.
+    pub fn is_of_time(&self) -> bool {
+        matches!(self, Self::Expired { .. } | Self::NotYetValid { .. })
+    }
+
+    /// Whether it is a matter of what the certificate is used for.
+    pub fn is_of_usage(&self) -> bool {
+        matches!(self, Self::Other(webpki::Error::RequiredEkuNotFoundContext(_)))
+    }
+}
+
+/// Whether a leaf is for a DNS name (RFC 6125 section 6.4), as webpki sees it.
+pub fn is_valid_for(leaf: &Certificate, name: &DnsName) -> bool {
+    let Ok(name) = ServerName::try_from(name.as_str()) else { return false };
+    EndEntityCert::try_from(leaf.der())
+        .is_ok_and(|leaf| leaf.verify_is_valid_for_subject_name(&name).is_ok())
 }
 
 /// What a peer uses a certificate for.

@@ -10,7 +10,7 @@ use super::names::{Names, extended_key_usages, key_usages};
 use super::{Problem, hex, sha256};
 use crate::identity::SpiffeId;
 use crate::time::{OffsetDateTime, Validity, rfc3339, roughly};
-use crate::x509::certificate::{Certificate, name_in_words, printable};
+use crate::x509::certificate::{Certificate, name_in_words};
 use crate::x509::profile::check_svid_usage;
 use crate::x509::request::name_of_signature;
 

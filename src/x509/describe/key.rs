@@ -1,6 +1,9 @@
 //! Keys, by their public halves: nothing here holds or tells a private part.
 
 use pkcs8::PrivateKeyInfoRef;
+use pkcs8::der::asn1::{AnyRef, UintRef};
+use pkcs8::der::oid::ObjectIdentifier;
+use pkcs8::der::{Decode, Reader, SliceReader, Tag, TagNumber, Tagged};
 use serde::Serialize;
 use x509_parser::oid_registry::{
     OID_EC_P256, OID_KEY_TYPE_DSA, OID_KEY_TYPE_EC_PUBLIC_KEY, OID_NIST_EC_P384, OID_NIST_EC_P521,
@@ -73,7 +76,9 @@ fn judge(algorithm: &str, error: &KeyError) -> Problem {
     let bits = algorithm.strip_prefix("rsa-").and_then(|bits| bits.parse::<u32>().ok());
     match (error, bits) {
         (_, Some(bits)) if bits < 2048 => {
-            Problem::error("weak-key", format!("{error}; Envoy refuses it"))
+            let message =
+                format!("RSA with {bits} bits is too weak: Envoy refuses it; use 2048 or more");
+            Problem::error("weak-key", message)
         }
         (KeyError::Unsupported { found }, _) if found.contains("exponent") => {
             Problem::error("weak-key", error.to_string())
@@ -181,6 +186,9 @@ fn algorithm_of(block: &Block) -> Option<String> {
     if block.label == "RSA PRIVATE KEY" {
         return rsa_bits(&block.der).map(|bits| format!("rsa-{bits}"));
     }
+    if block.label == "EC PRIVATE KEY" {
+        return sec1_curve(&block.der).map(|curve| curve_in_words(&curve));
+    }
     let info = PrivateKeyInfoRef::try_from(block.der.as_slice()).ok()?;
     let oid = info.algorithm.oid.to_string();
     let curve = info.algorithm.parameters_oid().map(|curve| curve.to_string());
@@ -191,18 +199,40 @@ fn algorithm_of(block: &Block) -> Option<String> {
         oid if oid == OID_SIG_ED25519.to_id_string() => "ed25519".to_owned(),
         oid if oid == OID_SIG_ED448.to_id_string() => "ed448".to_owned(),
         oid if oid == OID_KEY_TYPE_EC_PUBLIC_KEY.to_id_string() => match curve {
-            Ok(curve) if curve == OID_NIST_EC_P521.to_id_string() => "ec-p521".to_owned(),
-            Ok(curve) => format!("ec over the curve {curve}"),
+            Ok(curve) => curve_in_words(&curve),
             Err(_) => "ec over a curve without a name".to_owned(),
         },
         oid => format!("the key type {oid}"),
     })
 }
 
+fn curve_in_words(oid: &str) -> String {
+    if oid == OID_NIST_EC_P521.to_id_string() {
+        "ec-p521".to_owned()
+    } else {
+        format!("ec over the curve {oid}")
+    }
+}
+
+/// The curve that an ECPrivateKey names (RFC 5915 section 3): version, key, [0] parameters, ….
+fn sec1_curve(der: &[u8]) -> Option<String> {
+    let mut rest = AnyRef::from_der(der).ok()?.value();
+    while !rest.is_empty() {
+        let mut reader = SliceReader::new(rest).ok()?;
+        let item = AnyRef::decode(&mut reader).ok()?;
+        if item.tag() == (Tag::ContextSpecific { constructed: true, number: TagNumber(0) }) {
+            let curve: ObjectIdentifier = ObjectIdentifier::from_der(item.value()).ok()?;
+            // A key of a curve that we do use, and that is not read, is broken.
+            let ours = [OID_EC_P256, OID_NIST_EC_P384].map(|oid| oid.to_id_string());
+            return Some(curve.to_string()).filter(|curve| !ours.contains(curve));
+        }
+        rest = &rest[rest.len() - usize::try_from(reader.remaining_len()).ok()?..];
+    }
+    None
+}
+
 /// The length of the modulus in an RSAPrivateKey (RFC 8017 appendix A.1.2): version, modulus, ….
 fn rsa_bits(der: &[u8]) -> Option<usize> {
-    use pkcs8::der::asn1::{AnyRef, UintRef};
-    use pkcs8::der::{Decode, Reader};
     AnyRef::from_der(der)
         .ok()?
         .sequence(|reader| {

@@ -8,7 +8,7 @@ use x509_parser::revocation_list::CertificateRevocationList;
 
 use super::key::PublicKeyDescription;
 use super::names::Names;
-use super::{Item, Problem, unread};
+use super::{Item, Problem, Unread, unread};
 use crate::time::{OffsetDateTime, rfc3339, roughly};
 use crate::x509::certificate::{name_in_words, printable};
 use crate::x509::request::{Request, name_of_signature};
@@ -147,7 +147,10 @@ pub(super) fn unread_block(label: &str) -> Item {
         }
         _ => "blocks of this kind are not read",
     };
-    unread(format!("a PEM block labelled {:?}", printable(label)), "unread-form", advice)
+    Item::Unread(Unread {
+        form: format!("a PEM block labelled {:?}", printable(label)),
+        problems: vec![Problem::warning("unread-form", advice)],
+    })
 }
 
 /// Files of other programs that are told by how they begin.
