@@ -15,11 +15,13 @@
 //! - [`store`]: what survives in a directory between runs.
 //! - [`issue`]: one turn of it all, into a directory.
 //! - [`explain`]: whether two nodes of a mesh accept each other.
+//! - [`endpoint`]: what a live TLS endpoint shows of itself.
 //! - [`cli`]: the command line; the only room that may use all the others.
 
 pub mod authority;
 pub mod cli;
 pub mod desired;
+pub mod endpoint;
 pub mod explain;
 pub mod files;
 pub mod identity;
