@@ -4,6 +4,7 @@
 //! lifetimes fit. Sources build them; nothing here knows how a
 //! certificate is made or served.
 
+pub mod app_mesh;
 pub mod document;
 pub mod mesh_file;
 pub mod problem;
