@@ -1,6 +1,7 @@
 //! `certctl config`: what the mesh file says, and what it may say.
 
 mod answer;
+mod import;
 
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
@@ -15,7 +16,7 @@ use crate::desired::mesh_file::{MeshFile, NamedFile};
 use crate::desired::problem::{Problem, Severity};
 use crate::desired::schema::schema;
 
-/// Check the mesh file, or print its schema.
+/// Check the mesh file, print its schema, or make one from App Mesh manifests.
 #[derive(Args, Debug)]
 pub(super) struct Config {
     #[command(subcommand)]
@@ -25,6 +26,7 @@ pub(super) struct Config {
 #[derive(Debug, Subcommand)]
 enum Command {
     Check(Check),
+    Import(import::Import),
     Schema(Schema),
 }
 
@@ -32,6 +34,7 @@ impl Config {
     pub(super) fn run(self, console: &Console) -> Result<Outcome, Report> {
         match self.command {
             Command::Check(command) => command.run(console),
+            Command::Import(command) => command.run(console),
             Command::Schema(command) => command.run(console),
         }
     }
