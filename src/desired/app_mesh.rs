@@ -27,6 +27,7 @@ use graph::Graph;
 use resources::{Origin, Resources, looks_like_ours};
 use template::Masked;
 use view::{Reader, View};
+use write::printable;
 
 /// A file of manifests.
 #[derive(Clone, Debug)]
@@ -151,6 +152,9 @@ pub fn import(
     let translation = translate::translate(&resources, &graph, &domain, options);
     let mesh_file = translation.mesh.render();
     notes.extend(translation.notes);
+    for note in &mut notes {
+        note.message = printable(&note.message);
+    }
     notes.sort_by_key(|note| note.place);
     let choices =
         mesh_file.lines().filter(|line| line.trim_start().starts_with("# CHOOSE")).count();
@@ -191,6 +195,9 @@ fn read(
     let (mut errors, notes): (Vec<_>, Vec<_>) =
         found.into_iter().partition(|(_, problem)| problem.severity == Severity::Error);
     if !errors.is_empty() {
+        for (_, problem) in &mut errors {
+            problem.message = printable(&problem.message);
+        }
         errors.extend(variables.iter().filter_map(|(name, places)| {
             let (number, at) = *places.first()?;
             let problem = Problem::error(at..at, format!("{name} is not set"));

@@ -114,3 +114,39 @@ fn garbage_in_app_mesh_resources_is_an_error_at_its_place() {
         }
     }
 }
+
+#[test]
+fn nothing_from_a_manifest_reaches_the_terminal_raw() {
+    let escape = "\"\\x1b[2J\"";
+    let sds = fixture("sds.yaml").remove(0).text;
+    let skipped = format!("---\nkind: {escape}\n");
+    let named = sds.replace("mode: STRICT", &format!("{escape}: 1"));
+    let made = import(&text(&format!("{named}{skipped}")), &nothing, &Options::default()).unwrap();
+    let everything = format!("{}{:?}", messages(&made).join(""), made.summary.skipped);
+    assert!(everything.contains("u{1b}"), "{everything}");
+    assert!(!everything.contains('\u{1b}') && !made.mesh_file.contains('\u{1b}'));
+
+    let kind = sds.replace("mode: PERMISSIVE", &format!("mode: [{escape}]"));
+    let namespace = kind.replace("namespace: shop }", &format!("namespace: {escape} }}"));
+    let Err(ImportError::Manifests(problems)) =
+        import(&text(&namespace), &nothing, &Options::default())
+    else {
+        panic!("a list is no mode");
+    };
+    assert!(problems.iter().all(|(_, problem)| !problem.message.contains('\u{1b}')));
+}
+
+#[test]
+fn what_to_do_is_said_where_it_can_be() {
+    let helm = "apiVersion: appmesh.k8s.aws/v1beta2\nkind: VirtualNode\nspec: {{ .Values.spec }}\n";
+    let Err(ImportError::Manifests(problems)) = import(&text(helm), &nothing, &Options::default())
+    else {
+        panic!("a template of Helm is no manifest");
+    };
+    let help = problems[0].1.help.as_deref().unwrap_or_default();
+    assert!(help.contains("helm template"), "{problems:?}");
+
+    let nameless = fixture("acm.yaml").remove(0).text.replace("namespace: shop", "namespace: ''");
+    let error = import(&text(&nameless), &nothing, &Options::default()).unwrap_err();
+    assert!(error.to_string().contains("the name of the trust domain; say which"), "{error}");
+}

@@ -6,6 +6,7 @@ mod tls;
 use std::collections::BTreeMap;
 
 use super::view::View;
+use super::write::printable;
 pub use tls::{Certificate, ClientTls, ListenerTls, Trust, Validation};
 use tls::{client_tls, listener_tls};
 
@@ -122,7 +123,7 @@ impl Resources {
     /// Takes a document's resources. The answer says whether any of them was App Mesh's.
     pub fn read(&mut self, file: usize, root: View<'_>) -> bool {
         let raw = |key| root.get(key).and_then(View::raw);
-        let kind = raw("kind").unwrap_or("document without a kind");
+        let kind = &printable(raw("kind").unwrap_or("document without a kind"));
         let version = raw("apiVersion").unwrap_or_default();
         if kind.ends_with("List")
             && let Some(items) = root.get("items")
