@@ -49,6 +49,7 @@ enum Command {
     Explain(explain::Explain),
     Inspect(inspect::Inspect),
     Verify(verify::Verify),
+    Config(config::Config),
     Completions(shell::Completions),
     Man(shell::Man),
 }
@@ -107,6 +108,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Explain(command) => command.run(&console),
         Command::Inspect(command) => command.run(&console),
         Command::Verify(command) => command.run(&console),
+        Command::Config(command) => command.run(&console),
         Command::Completions(command) => command.run(&console),
         Command::Man(command) => command.run(&console),
     };

@@ -20,6 +20,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("provisioning", &["authority", "signing", "time", "x509"]),
     ("store", &["files", "identity", "layout", "x509"]),
     ("rotation", &["authority", "desired", "store", "time", "x509"]),
+    ("endpoint", &["x509"]),
     ("explain", &["desired", "identity"]),
     (
         "issue",
@@ -41,6 +42,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         &[
             "authority",
             "desired",
+            "endpoint",
             "explain",
             "files",
             "identity",
@@ -58,7 +60,7 @@ const ROOMS: &[(&str, &[&str])] = &[
 
 /// Crates whose types stop at the edge of the rooms named.
 const EDGES: &[(&str, &[&str])] = &[
-    ("aws_lc_rs", &["x509"]),
+    ("aws_lc_rs", &["endpoint", "x509"]),
     ("clap", &["cli", "main"]),
     ("comfy_table", &["cli"]),
     ("indicatif", &["cli"]),
@@ -67,7 +69,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("pkcs8", &["x509"]),
     ("rcgen", &["authority", "x509"]),
     ("rustix", &["files"]),
-    ("rustls", &["x509", "cli"]),
+    ("rustls", &["endpoint"]),
     ("saphyr_parser", &["desired"]),
     ("webpki", &["x509"]),
     ("x509_parser", &["x509"]),
