@@ -12,7 +12,7 @@ use crate::time::{OffsetDateTime, Validity, rfc3339};
 use crate::x509::certificate::Certificate;
 use crate::x509::key::{KeyAlgorithm, KeyError, PrivateKey, PublicKey};
 use crate::x509::profile::{CaProfile, LeafProfile, ProfileError};
-use crate::x509::verification::{Roots, VerificationError};
+use crate::x509::verification::{Roots, SignatureError, VerificationError, check_signature};
 
 /// Why an authority cannot be used.
 #[derive(Debug, Error)]
@@ -60,6 +60,17 @@ pub enum AuthorityError {
         /// The hash.
         hash: &'static str,
     },
+    /// A critical extension that is not processed.
+    #[error(
+        "the certificate of {subject:?} has the critical extension {extension}, which peers do \
+         not know, so they would refuse whatever this CA signs"
+    )]
+    UnknownExtension {
+        /// The certificate's subject.
+        subject: String,
+        /// The extension's OID.
+        extension: String,
+    },
     /// The key is too weak or of an unused kind.
     #[error("the key of {subject:?}: {cause}")]
     Key {
@@ -69,14 +80,40 @@ pub enum AuthorityError {
         #[source]
         cause: KeyError,
     },
-    /// A certificate that its supposed issuer did not sign.
-    #[error("{subject:?} is not signed by {above:?}, which follows it")]
+    /// A name constraint of a kind that the verifier cannot judge.
+    #[error(
+        "the certificate of {subject:?} constrains {kind}, which rustls-webpki cannot compare: it \
+         would refuse every certificate that this CA signs; use a CA without that name constraint"
+    )]
+    NameConstraint {
+        /// The certificate's subject.
+        subject: String,
+        /// The kind of name.
+        kind: &'static str,
+    },
+    /// A certificate that the next one did not issue.
+    #[error("{subject:?} was issued by {issuer:?}, but {above:?} follows it")]
     BrokenChain {
         /// The certificate's subject.
         subject: String,
+        /// Its issuer.
+        issuer: String,
         /// The subject of the next.
         above: String,
     },
+    /// A certificate that does not carry its issuer's signature.
+    #[error("{subject:?} names {issuer:?} as its issuer, but {cause}")]
+    Signature {
+        /// The certificate's subject.
+        subject: String,
+        /// Its issuer.
+        issuer: String,
+        /// What is wrong with the signature.
+        cause: SignatureError,
+    },
+    /// Nothing to begin with.
+    #[error("there is no certificate; give the CA's own, then those above it")]
+    NoCertificate,
     /// The chain stops short of a self-signed root.
     #[error(
         "the chain ends with {subject:?}, which {issuer:?} issued; append the certificates above \
@@ -135,14 +172,14 @@ impl Authority {
         chain: Vec<Certificate>,
     ) -> Result<Self, AuthorityError> {
         check_chain(&chain)?;
-        let own = &chain[0];
+        let own = chain.first().ok_or(AuthorityError::NoCertificate)?;
         if key.public().spki() != own.spki() {
             return Err(AuthorityError::KeyMismatch { subject: own.subject() });
         }
-        let issuer = Issuer::from_ca_cert_der(own.der(), key).map_err(ProfileError::Encode)?;
         if !writes_back(own) {
             return Err(AuthorityError::LossySubject { subject: own.subject() });
         }
+        let issuer = Issuer::from_ca_cert_der(own.der(), key).map_err(ProfileError::Encode)?;
         let roots = Roots::new(chain.last())?;
         Ok(Self { name, issuer, chain, roots })
     }
@@ -181,7 +218,7 @@ impl Authority {
             return Err(AuthorityError::PathLength { subject, allowed });
         }
         let profile = ca_profile(wanted, clock_skew, Some(below));
-        Ok(profile.sign_intermediate(key, now, &self.issuer, self.ends())?)
+        Ok(profile.sign_intermediate(key, now, &self.issuer, self.validity())?)
     }
 
     /// Signs a leaf; nothing is verified yet.
@@ -234,6 +271,13 @@ impl Authority {
         &self.roots
     }
 
+    /// When all of its chain is valid.
+    pub fn validity(&self) -> Validity {
+        let begins = self.chain.iter().map(|certificate| certificate.validity().not_before);
+        let not_before = begins.max().unwrap_or(OffsetDateTime::UNIX_EPOCH);
+        Validity { not_before, not_after: self.ends() }
+    }
+
     /// The last second in which all of its chain is valid: nothing that it signs lives longer.
     pub fn ends(&self) -> OffsetDateTime {
         ends(&self.chain)
@@ -252,19 +296,26 @@ pub fn ends(chain: &[Certificate]) -> OffsetDateTime {
 /// # Errors
 /// When one is no CA, weak, or not signed by the next, or the last is no root.
 pub fn check_chain(chain: &[Certificate]) -> Result<(), AuthorityError> {
+    chain.iter().try_for_each(check_ca)?;
     for (place, certificate) in chain.iter().enumerate() {
-        check_ca(certificate)?;
         let above = chain.get(place + 1).unwrap_or(certificate);
-        let subject = || certificate.subject();
+        let (subject, issuer) = (|| certificate.subject(), || certificate.issuer());
         if place + 1 == chain.len() && !certificate.is_self_issued() {
-            return Err(AuthorityError::NoRoot {
+            return Err(AuthorityError::NoRoot { subject: subject(), issuer: issuer() });
+        }
+        if certificate.issuer_der() != above.subject_der() {
+            let above = above.subject();
+            return Err(AuthorityError::BrokenChain {
                 subject: subject(),
-                issuer: certificate.issuer(),
+                issuer: issuer(),
+                above,
             });
         }
-        if certificate.issuer_der() != above.subject_der() || !certificate.is_signed_by(above) {
-            return Err(AuthorityError::BrokenChain { subject: subject(), above: above.subject() });
-        }
+        check_signature(certificate, above).map_err(|cause| AuthorityError::Signature {
+            subject: subject(),
+            issuer: issuer(),
+            cause,
+        })?;
         let allowed = certificate.ca_constraint().and_then(|ca| ca.path_length);
         if let Some(allowed) = allowed.filter(|allowed| (*allowed as usize) < place) {
             return Err(AuthorityError::PathLength { subject: subject(), allowed });
@@ -273,16 +324,34 @@ pub fn check_chain(chain: &[Certificate]) -> Result<(), AuthorityError> {
     Ok(())
 }
 
-/// Whether a certificate is fit to be a CA's at any time: CA bit, signing right, key, hash.
+/// Whether a certificate is fit to be a CA's at any time: name, CA bit, signing right, key, hash,
+/// and nothing in it for which peers would refuse what it signs.
 fn check_ca(certificate: &Certificate) -> Result<(), AuthorityError> {
     let subject = || certificate.subject();
     let not_ca = |problem| Err(AuthorityError::NotCa { subject: subject(), problem });
     if certificate.ca_constraint().is_none() {
         return not_ca("its basic constraints do not say CA:TRUE");
     }
+    // An empty SEQUENCE: RFC 5280 section 4.1.2.6 wants a CA to have a name.
+    if certificate.subject_der() == [0x30, 0] {
+        return not_ca("its subject is empty");
+    }
     let usage = certificate.usage();
     if usage.key_usage.is_some() && !usage.certificate_signing {
         return not_ca("its key usage lacks keyCertSign");
+    }
+    // Extended key usage in a CA bounds what is below it, for OpenSSL and BoringSSL in a root too.
+    if usage.extended && !(usage.server && usage.client) {
+        return not_ca(
+            "its extended key usage lacks serverAuth or clientAuth, and mutual TLS needs both",
+        );
+    }
+    if let Some(extension) = certificate.unknown_critical_extension() {
+        let extension = extension.to_owned();
+        return Err(AuthorityError::UnknownExtension { subject: subject(), extension });
+    }
+    if let Some(kind) = certificate.unjudged_name_constraint() {
+        return Err(AuthorityError::NameConstraint { subject: subject(), kind });
     }
     if let Some(hash) = certificate.broken_hash() {
         return Err(AuthorityError::BrokenHash { subject: subject(), hash });

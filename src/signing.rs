@@ -18,7 +18,7 @@ pub fn sign(
     key: &PublicKey,
     now: OffsetDateTime,
 ) -> Result<Chain, CredentialError> {
-    let validity = profile.validity(now, authority.ends())?;
+    let validity = profile.validity(now, authority.validity())?;
     let leaf = authority.sign(profile, key, validity)?;
     let issuers = authority.issuers().to_vec();
     Chain::accept(leaf, issuers, (profile, key, validity), authority.roots(), now)

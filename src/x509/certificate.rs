@@ -11,6 +11,10 @@ use thiserror::Error;
 use time::OffsetDateTime;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
+use x509_parser::oid_registry::{
+    OID_X509_EXT_BASIC_CONSTRAINTS, OID_X509_EXT_EXTENDED_KEY_USAGE, OID_X509_EXT_KEY_USAGE,
+    OID_X509_EXT_NAME_CONSTRAINTS, OID_X509_EXT_SUBJECT_ALT_NAME, Oid,
+};
 use x509_parser::prelude::FromDer;
 use x509_parser::time::ASN1Time;
 
@@ -59,6 +63,8 @@ struct Facts {
     authority: Option<CaConstraint>,
     usage: Usage,
     broken_hash: Option<&'static str>,
+    unknown_critical: Option<String>,
+    unjudged_constraint: Option<&'static str>,
     subject_key_id: Option<Vec<u8>>,
     authority_key_id: Option<Vec<u8>>,
 }
@@ -94,9 +100,9 @@ pub struct Usage {
     pub crl_signing: bool,
     /// Whether there is an extended key usage extension.
     pub extended: bool,
-    /// `serverAuth`, or any.
+    /// `serverAuth`. anyExtendedKeyUsage does not count: neither OpenSSL nor webpki lets it.
     pub server: bool,
-    /// `clientAuth`, or any.
+    /// `clientAuth`, likewise.
     pub client: bool,
 }
 
@@ -208,11 +214,16 @@ impl Certificate {
         self.facts.broken_hash
     }
 
-    /// Whether `issuer`'s key signed it. Names, times and constraints are not looked at.
-    pub fn is_signed_by(&self, issuer: &Self) -> bool {
-        let Ok((_, own)) = X509Certificate::from_der(&self.der) else { return false };
-        let Ok((_, above)) = X509Certificate::from_der(&issuer.der) else { return false };
-        own.verify_signature(Some(above.public_key())).is_ok()
+    /// A critical extension, by its OID, that peers do not know and must therefore refuse
+    /// (RFC 5280 section 4.2).
+    pub fn unknown_critical_extension(&self) -> Option<&str> {
+        self.facts.unknown_critical.as_deref()
+    }
+
+    /// A kind of name that it constrains (RFC 5280 section 4.2.1.10) though rustls-webpki cannot
+    /// compare names of that kind, and so refuses all that have one.
+    pub fn unjudged_name_constraint(&self) -> Option<&'static str> {
+        self.facts.unjudged_constraint
     }
 
     /// Whether issuer and subject are one name: a root, where its signature holds too.
@@ -237,6 +248,15 @@ impl fmt::Debug for Certificate {
             .finish_non_exhaustive()
     }
 }
+
+/// The extensions that may be critical: all that OpenSSL, BoringSSL and webpki alike process.
+const KNOWN_EXTENSIONS: [Oid<'static>; 5] = [
+    OID_X509_EXT_BASIC_CONSTRAINTS,
+    OID_X509_EXT_EXTENDED_KEY_USAGE,
+    OID_X509_EXT_KEY_USAGE,
+    OID_X509_EXT_NAME_CONSTRAINTS,
+    OID_X509_EXT_SUBJECT_ALT_NAME,
+];
 
 impl Facts {
     fn of(der: &[u8]) -> Result<Self, CertificateError> {
@@ -265,6 +285,8 @@ impl Facts {
             authority: None,
             usage: Usage::default(),
             broken_hash: broken_hash(&parsed.signature_algorithm.algorithm.to_id_string()),
+            unknown_critical: None,
+            unjudged_constraint: None,
             subject_key_id: None,
             authority_key_id: None,
         };
@@ -273,6 +295,9 @@ impl Facts {
             facts.serial.remove(0);
         }
         for extension in parsed.extensions() {
+            if extension.critical && !KNOWN_EXTENSIONS.contains(&extension.oid) {
+                facts.unknown_critical = Some(extension.oid.to_id_string());
+            }
             facts.learn(extension.critical, extension.parsed_extension())?;
         }
         Ok(facts)
@@ -308,8 +333,17 @@ impl Facts {
             }
             ParsedExtension::ExtendedKeyUsage(usage) => {
                 self.usage.extended = true;
-                self.usage.server = usage.any || usage.server_auth;
-                self.usage.client = usage.any || usage.client_auth;
+                self.usage.server = usage.server_auth;
+                self.usage.client = usage.client_auth;
+            }
+            ParsedExtension::NameConstraints(constraints) => {
+                let subtrees = [&constraints.permitted_subtrees, &constraints.excluded_subtrees];
+                self.unjudged_constraint =
+                    subtrees.into_iter().flatten().flatten().find_map(|tree| match tree.base {
+                        GeneralName::URI(_) => Some("URIs"),
+                        GeneralName::DirectoryName(_) => Some("directory names"),
+                        _ => None,
+                    });
             }
             ParsedExtension::SubjectKeyIdentifier(id) => {
                 self.subject_key_id = Some(id.0.to_vec());

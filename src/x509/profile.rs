@@ -35,6 +35,15 @@ pub enum ProfileError {
         /// The issuer's last second.
         not_after: OffsetDateTime,
     },
+    /// The issuer is not valid yet, by our clock.
+    #[error(
+        "the issuer's certificate is not valid before {}; see whether this machine's clock is right",
+        rfc3339(*.not_before)
+    )]
+    IssuerNotYetValid {
+        /// The issuer's first second.
+        not_before: OffsetDateTime,
+    },
     /// The system gave no randomness.
     #[error("the system gives no random bytes for a serial number")]
     NoRandomness,
@@ -99,16 +108,16 @@ pub struct LeafProfile {
 }
 
 impl LeafProfile {
-    /// Its validity when issued at `now` by a chain that ends at `issuer_ends`: never beyond it.
+    /// Its validity when issued at `now` by a chain that is valid for `issuer`: never beyond it.
     ///
     /// # Errors
-    /// When the issuer has ended.
+    /// When the issuer has ended or not begun.
     pub fn validity(
         &self,
         now: OffsetDateTime,
-        issuer_ends: OffsetDateTime,
+        issuer: Validity,
     ) -> Result<Validity, ProfileError> {
-        nested_validity(now, self.clock_skew, self.lifetime, issuer_ends)
+        nested_validity(now, self.clock_skew, self.lifetime, issuer)
     }
 
     /// Signs a leaf for `key`.
@@ -267,18 +276,18 @@ impl CaProfile {
         Ok(Certificate::from_der(signed.der().clone())?)
     }
 
-    /// An intermediate: signed by another CA, and never valid beyond `issuer_ends`.
+    /// An intermediate: signed by another CA, and never valid beyond `issuer_validity`.
     ///
     /// # Errors
-    /// When the issuer has ended, its key refuses or the result does not parse.
+    /// When the issuer has ended or not begun, its key refuses or the result does not parse.
     pub fn sign_intermediate(
         &self,
         key: &PublicKey,
         now: OffsetDateTime,
         issuer: &Issuer<'_, PrivateKey>,
-        issuer_ends: OffsetDateTime,
+        issuer_validity: Validity,
     ) -> Result<Certificate, ProfileError> {
-        let validity = nested_validity(now, self.clock_skew, self.lifetime, issuer_ends)?;
+        let validity = nested_validity(now, self.clock_skew, self.lifetime, issuer_validity)?;
         let signed = self.parameters(validity)?.signed_by(key, issuer)?;
         Ok(Certificate::from_der(signed.der().clone())?)
     }
@@ -317,12 +326,16 @@ fn nested_validity(
     now: OffsetDateTime,
     clock_skew: Duration,
     lifetime: Lifetime,
-    issuer_ends: OffsetDateTime,
+    issuer: Validity,
 ) -> Result<Validity, ProfileError> {
-    if issuer_ends <= now {
-        return Err(ProfileError::IssuerEnded { not_after: issuer_ends });
+    if issuer.not_after <= now {
+        return Err(ProfileError::IssuerEnded { not_after: issuer.not_after });
     }
-    let not_after = issuer_ends.min(now + lifetime.duration());
+    // webpki looks at no anchor's times; peers do.
+    if now < issuer.not_before {
+        return Err(ProfileError::IssuerNotYetValid { not_before: issuer.not_before });
+    }
+    let not_after = issuer.not_after.min(now + lifetime.duration());
     Ok(Validity { not_before: now - clock_skew, not_after })
 }
 

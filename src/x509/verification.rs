@@ -1,6 +1,9 @@
 //! Whether a certificate is trusted, as rustls-webpki sees it: never judged by the code that
 //! issued it.
 
+use pkcs8::AlgorithmIdentifierRef;
+use pkcs8::der::asn1::{AnyRef, BitStringRef};
+use pkcs8::der::{Decode, Reader, SliceReader};
 use rustls_pki_types::{CertificateDer, ServerName, TrustAnchor, UnixTime};
 use std::time::Duration;
 use thiserror::Error;
@@ -49,6 +52,9 @@ pub enum VerificationError {
         /// The issuer's name.
         issuer: String,
     },
+    /// A CA's name constraints exclude one of the leaf's names.
+    #[error("a CA certificate above it does not permit its names (name constraints)")]
+    NotPermitted,
     /// Everything else.
     #[error("it does not verify: {0}")]
     Other(webpki::Error),
@@ -71,6 +77,23 @@ pub fn is_valid_for(leaf: &Certificate, name: &DnsName) -> bool {
     let Ok(name) = ServerName::try_from(name.as_str()) else { return false };
     EndEntityCert::try_from(leaf.der())
         .is_ok_and(|leaf| leaf.verify_is_valid_for_subject_name(&name).is_ok())
+}
+
+/// Why one certificate does not count as signed by another.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum SignatureError {
+    /// No verifier of ours, and few of others, know the algorithm.
+    #[error(
+        "its signature algorithm ({algorithm}) is not verified here; have it signed with ECDSA \
+         or RSA and SHA-256"
+    )]
+    Algorithm {
+        /// The algorithm's OID.
+        algorithm: String,
+    },
+    /// Another key signed it.
+    #[error("its signature is another one's")]
+    Signature,
 }
 
 /// What a peer uses a certificate for.
@@ -138,6 +161,44 @@ impl Roots {
     }
 }
 
+/// Whether `issuer`'s key signed a certificate. Names, times and constraints are not looked at.
+///
+/// # Errors
+/// When it did not, or the algorithm is unknown.
+pub fn check_signature(
+    certificate: &Certificate,
+    issuer: &Certificate,
+) -> Result<(), SignatureError> {
+    let (signed, algorithm, signature) =
+        signed_parts(certificate.der()).map_err(|_| SignatureError::Signature)?;
+    let issuer = EndEntityCert::try_from(issuer.der()).map_err(|_| SignatureError::Signature)?;
+    let mut candidates = ALL_VERIFICATION_ALGS
+        .iter()
+        .filter(|candidate| candidate.signature_alg_id().as_ref() == algorithm.value())
+        .peekable();
+    if candidates.peek().is_none() {
+        let algorithm = match algorithm.decode_as::<AlgorithmIdentifierRef<'_>>() {
+            Ok(identifier) => identifier.oid.to_string(),
+            Err(_) => "malformed".to_owned(),
+        };
+        return Err(SignatureError::Algorithm { algorithm });
+    }
+    let verified =
+        candidates.any(|candidate| issuer.verify_signature(*candidate, signed, signature).is_ok());
+    if verified { Ok(()) } else { Err(SignatureError::Signature) }
+}
+
+/// The three parts of a certificate (RFC 5280 section 4.1): what is signed, the signature's
+/// AlgorithmIdentifier, the signature.
+fn signed_parts(certificate: &[u8]) -> Result<(&[u8], AnyRef<'_>, &[u8]), pkcs8::der::Error> {
+    SliceReader::new(certificate)?.sequence(|parts| {
+        let signed = parts.tlv_bytes()?;
+        let algorithm = AnyRef::decode(parts)?;
+        let signature = BitStringRef::decode(parts)?;
+        Ok((signed, algorithm, signature.raw_bytes()))
+    })
+}
+
 fn explain(error: webpki::Error, leaf: &Certificate) -> VerificationError {
     match error {
         webpki::Error::CertExpired { not_after, .. } => VerificationError::Expired {
@@ -148,6 +209,7 @@ fn explain(error: webpki::Error, leaf: &Certificate) -> VerificationError {
             whose: whose(not_before, leaf.validity().not_before),
             not_before: moment(not_before),
         },
+        webpki::Error::NameConstraintViolation => VerificationError::NotPermitted,
         webpki::Error::UnknownIssuer => VerificationError::UnknownIssuer { issuer: leaf.issuer() },
         webpki::Error::InvalidSignatureForPublicKey => {
             VerificationError::BadSignature { issuer: leaf.issuer() }
