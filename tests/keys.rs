@@ -83,6 +83,8 @@ fn keys_encrypted_by_openssl_open_with_their_passphrase_only() {
 fn other_encryption_is_named_and_so_is_the_way_out() {
     let openssl = Openssl::new();
     openssl.write("pass", PASSPHRASE);
+    // Named once for each: openssl takes the second line of a file that is named twice.
+    openssl.write("pass-again", PASSPHRASE);
     generate(&openssl, "EC -pkeyopt ec_paramgen_curve:P-256");
     let convert = "convert it with `openssl pkcs8 -topk8 -in OLD -out NEW`";
     for variant in ["-v2 des3", "-v1 PBE-SHA1-3DES", "-v2 aes-256-cbc -v2prf hmacWithSHA1"] {
@@ -91,7 +93,9 @@ fn other_encryption_is_named_and_so_is_the_way_out() {
         assert!(refusal.starts_with("the private key is encrypted in a manner"), "{refusal}");
         assert!(refusal.ends_with(convert), "{refusal}");
         // The way out that is named leads out.
-        openssl.run("pkcs8 -topk8 -in sealed -out converted -passin file:pass -passout file:pass");
+        openssl.run(
+            "pkcs8 -topk8 -in sealed -out converted -passin file:pass -passout file:pass-again",
+        );
         PrivateKey::from_pem(&openssl.read("converted"), Some(PASSPHRASE)).unwrap();
     }
     openssl.run("ec -in key -aes256 -passout file:pass -out sealed");
