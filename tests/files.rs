@@ -164,7 +164,7 @@ fn of_many_that_create_one_file_at_once_one_does() {
     let home = TempDir::new().unwrap();
     let created = |number: usize| {
         let directory = open(home.path(), Layout::Flat);
-        directory.create_new(&file("ca_1_key.pem", &format!("{number} key"), 0o600))
+        directory.create_new(&[file("ca_1_key.pem", &format!("{number} key"), 0o600)])
     };
     let outcomes: Vec<_> = thread::scope(|scope| {
         let runs: Vec<_> = (0..8).map(|number| scope.spawn(move || created(number))).collect();
@@ -186,7 +186,7 @@ fn threads_may_share_a_directory() {
         for number in 0..8 {
             let directory = &directory;
             scope.spawn(move || {
-                directory.create_new(&file(&format!("ca_{number}.pem"), "a CA", 0o600)).unwrap();
+                directory.create_new(&[file(&format!("ca_{number}.pem"), "a CA", 0o600)]).unwrap();
                 directory.publish(&[file(&format!("leaf_{number}.pem"), "leaf", 0o600)]).unwrap();
             });
         }
@@ -238,7 +238,7 @@ fn a_hundred_files_are_written_once_and_then_kept() {
 fn authority_files_stay_plain_in_the_live_layout() {
     let home = TempDir::new().unwrap();
     let directory = open(home.path(), Layout::Live);
-    directory.create_new(&file("ca_1_key.pem", "a CA key", 0o600)).unwrap();
+    directory.create_new(&[file("ca_1_key.pem", "a CA key", 0o600)]).unwrap();
     directory.publish(&pair(1)).unwrap();
     let renewed = [file("ca_1_cert.pem", "a CA certificate", 0o644)];
     for change in [Change::Written, Change::Kept] {
@@ -269,7 +269,7 @@ fn modes_hold_whatever_the_umask() {
         let home = Path::new(&home);
         let flat = Directory::open(&home.join("above/flat"), OPTIONS, || ()).unwrap();
         flat.publish(&pair(1)).unwrap();
-        flat.create_new(&file("ca_1_key.pem", "a CA key", 0o600)).unwrap();
+        flat.create_new(&[file("ca_1_key.pem", "a CA key", 0o600)]).unwrap();
         open(&home.join("live"), Layout::Live).publish(&pair(1)).unwrap();
         return;
     }

@@ -143,13 +143,13 @@ impl Directory {
         })
     }
 
-    /// Makes one plain file, in either layout, which appears whole and replaces nothing.
+    /// Makes plain files, in either layout, each of which appears whole and replaces nothing.
     ///
     /// # Errors
-    /// [`FilesError::AlreadyExists`] if anything lies at its name; else as for
+    /// [`FilesError::AlreadyExists`] if anything lies at one of their names; else as for
     /// [`publish`](Self::publish).
-    pub fn create_new(&self, spec: &FileSpec) -> Result<(), FilesError> {
-        self.change(|| flat::create_new(&self.top, spec))
+    pub fn create_new(&self, specs: &[FileSpec]) -> Result<(), FilesError> {
+        self.change(|| flat::create_new(&self.top, specs))
     }
 
     /// Brings files into the directory as [`publish`](Self::publish) does, but as plain files in

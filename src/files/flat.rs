@@ -6,10 +6,6 @@ use super::folder::{Entry, Folder};
 use super::tree::{COMMIT, Place, STAGING, Status, Tree};
 use super::{Access, Change, FileSpec, FilesError, Report};
 
-/// Up to this many files are synced one by one, which spares a busy disk everybody else's writes;
-/// beyond it one `syncfs` is faster.
-pub(super) const SYNCED_ONE_BY_ONE: usize = 16;
-
 /// Makes the wanted files plain files of `top`.
 pub(super) fn replace(top: &Folder, wanted: &[FileSpec]) -> Result<Report, FilesError> {
     let statuses = Tree::of(top)?.compare(wanted)?;
@@ -38,27 +34,41 @@ pub(super) fn replace(top: &Folder, wanted: &[FileSpec]) -> Result<Report, Files
     Ok(report(wanted, &statuses))
 }
 
-/// Makes one new file whose name must be free.
-pub(super) fn create_new(top: &Folder, spec: &FileSpec) -> Result<(), FilesError> {
-    super::tree::check(top, spec)?;
-    let already_exists = || FilesError::AlreadyExists { path: top.path().join(&spec.name) };
-    if top.stat(&spec.name)?.is_some() {
-        return Err(already_exists());
+/// Makes new files whose names must be free.
+pub(super) fn create_new(top: &Folder, specs: &[FileSpec]) -> Result<(), FilesError> {
+    let already_exists =
+        |spec: &FileSpec| Err(FilesError::AlreadyExists { path: top.path().join(&spec.name) });
+    for spec in specs {
+        super::tree::check(top, spec)?;
+        if top.stat(&spec.name)?.is_some() {
+            return already_exists(spec);
+        }
     }
-    let linked = || {
-        let staging = stage(top, &[spec])?;
-        // Unlike a rename, a link never replaces what is there.
-        if !staging.link(&spec.name, top, &spec.name)? {
-            return Err(FilesError::system(
-                "link (this file system has no hard links)",
-                top.path().join(&spec.name),
-                rustix::io::Errno::OPNOTSUPP,
-            ));
+    let specs: Vec<_> = specs.iter().collect();
+    let mut names = Vec::new();
+    let mut linked = || {
+        let staging = stage(top, &specs)?;
+        for spec in &specs {
+            // Unlike a rename, a link never replaces what is there.
+            if !staging.link(&spec.name, top, &spec.name)? {
+                return Err(FilesError::system(
+                    "link (this file system has no hard links)",
+                    top.path().join(&spec.name),
+                    rustix::io::Errno::OPNOTSUPP,
+                ));
+            }
+            names.push(&spec.name);
         }
         Ok(())
     };
-    let outcome = linked().map_err(|error| error.unchanged(disk_bytes(&[spec])));
-    // On success the same: the file has its name now, and loses the one in staging.
+    let outcome = linked().map_err(|error| error.unchanged(disk_bytes(&specs)));
+    if outcome.is_err() {
+        // All or none; these are the names that this call made.
+        for name in names {
+            let _ = top.remove(name);
+        }
+    }
+    // On success the same: the files have their names now, and lose those in staging.
     let discarded = discard_staging(top);
     outcome?;
     top.sync().and(discarded).map_err(FilesError::unfinished)
@@ -125,14 +135,6 @@ fn prepare<'a>(
 /// Writes the files to `..staging`, durably.
 fn stage(top: &Folder, specs: &[&FileSpec]) -> Result<Folder, FilesError> {
     let staging = top.make_subfolder(STAGING)?;
-    let one_by_one = specs.len() <= SYNCED_ONE_BY_ONE;
-    for spec in specs {
-        staging.write_new(&spec.name, &spec.contents, spec.access, one_by_one)?;
-    }
-    if one_by_one {
-        staging.sync()?
-    } else {
-        staging.sync_all()?
-    }
+    staging.write_all_new(specs)?;
     Ok(staging)
 }

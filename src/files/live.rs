@@ -6,7 +6,7 @@ use std::ffi::{OsStr, OsString};
 use rayon::prelude::*;
 use rustix::fs::FileType;
 
-use super::flat::{SYNCED_ONE_BY_ONE, disk_bytes, report};
+use super::flat::{disk_bytes, report};
 use super::folder::{Entry, Folder};
 use super::tree::{
     DATA, Generation, Place, Status, Tree, current_generation, generation_name, generation_number,
@@ -93,7 +93,7 @@ fn renew(top: &Folder, wanted: &[FileSpec], statuses: &[Status]) -> Result<(), F
     let prepared = (|| {
         draft.carry(|name| !wanted_names.contains(name))?;
         kept.iter().try_for_each(|(spec, _)| draft.carry_one(&spec.name))?;
-        draft.write(&written)?;
+        draft.folder.write_all_new(&written)?;
         // Before the swap, so that every new name appears with it; a symlink made afterwards would
         // tell no watcher to look again. Until then it dangles, which reads as absent.
         for name in absent {
@@ -126,7 +126,7 @@ fn adopt(top: &Folder, plain: &[&FileName]) -> Result<(), FilesError> {
     let prepared = draft
         .carry(|name| !names.contains(name))
         .and_then(|()| plain.iter().try_for_each(|name| copy(top, name, &draft.folder, name)))
-        .and_then(|()| draft.sync(plain.len()))
+        .and_then(|()| draft.folder.sync())
         .and_then(|()| draft.swap());
     if let Err(error) = prepared {
         let _ = draft.discard();
@@ -196,18 +196,6 @@ impl<'a> Draft<'a> {
         }
     }
 
-    fn write(&self, specs: &[&FileSpec]) -> Result<(), FilesError> {
-        let one_by_one = specs.len() <= SYNCED_ONE_BY_ONE;
-        for spec in specs {
-            self.folder.write_new(&spec.name, &spec.contents, spec.access, one_by_one)?;
-        }
-        self.sync(specs.len())
-    }
-
-    fn sync(&self, files: usize) -> Result<(), FilesError> {
-        if files <= SYNCED_ONE_BY_ONE { self.folder.sync() } else { self.folder.sync_all() }
-    }
-
     /// Points `..data` here: the moment at which every reader sees the new set.
     fn swap(&self) -> Result<(), FilesError> {
         self.folder.set_mode(folder_mode(self.top)?)?;
@@ -234,7 +222,8 @@ fn copy(
     if !from.link(name, to, new)?
         && let Entry::File(file) = from.entry(name)?
     {
-        to.write_new(new, &file.read()?, Access::of(&file.stat), true)?;
+        let copy = to.write_new(new, &file.read()?, Access::of(&file.stat))?;
+        to.sync_file(new, &copy)?;
     }
     Ok(())
 }

@@ -362,7 +362,7 @@ impl Authorities {
         };
         let authority = Authority::new(name.clone(), key, chain).map_err(unusable)?;
         match why {
-            Making::New => directory.create_new(&spec)?,
+            Making::New => directory.create_new(&[spec])?,
             Making::Due | Making::Changed => drop(directory.replace(&[spec])?),
         }
         Ok(authority)
@@ -390,11 +390,11 @@ fn make_key(
         Some(passphrase) => key.to_encrypted_pem(&passphrase).map_err(failed)?,
         None => key.to_pem(),
     };
-    state.create_new(&FileSpec {
+    state.create_new(&[FileSpec {
         name: FileName::parse(file.clone())?,
         contents: text.as_bytes().to_vec().into(),
         access: Access::with_mode(0o600),
-    })?;
+    }])?;
     Ok(key)
 }
 

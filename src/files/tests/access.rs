@@ -140,7 +140,7 @@ fn an_access_that_no_file_can_have_is_refused() {
         let spec = FileSpec { access, ..file("key.pem", "a key") };
         for error in [
             directory.publish(std::slice::from_ref(&spec)).unwrap_err(),
-            directory.create_new(&spec).unwrap_err(),
+            directory.create_new(std::slice::from_ref(&spec)).unwrap_err(),
         ] {
             assert!(matches!(error, FilesError::Access { .. }), "{error}");
         }

@@ -164,7 +164,7 @@ fn fail_everywhere(before: Layout, after: Layout) {
         publish(home.path(), before, &OLD).unwrap();
         let directory = open(home.path(), after).unwrap();
         let reached = killed_at(nth, || drop(directory.publish(&specs(&NEW))));
-        let new = directory.create_new(&file("ca_1_key.pem", "a CA key"));
+        let new = directory.create_new(&[file("ca_1_key.pem", "a CA key")]);
         assert!(new.is_ok(), "after a failure at step {nth}: {new:?}");
         directory.publish(&specs(&NEW)).unwrap();
         assert_eq!(whole(home.path(), &OLD), Set::New);
@@ -193,13 +193,15 @@ fn a_name_that_is_taken_at_the_last_moment_is_not_overwritten() {
         Ok(())
     };
     let directory = open(home.path(), Layout::Flat).unwrap();
-    let created = with_hook(take, || directory.create_new(&file("ca_1_key.pem", "our key")));
+    let ours = [file("ca_0_key.pem", "our other key"), file("ca_1_key.pem", "our key")];
+    let created = with_hook(take, || directory.create_new(&ours));
     let error = created.unwrap_err();
     assert_eq!(
         error.to_string(),
         format!("{} already exists and is never overwritten: move it away first", path.display())
     );
     assert_eq!(seen(home.path(), "ca_1_key.pem").as_deref(), Some("somebody else's key"));
+    assert_eq!(seen(home.path(), "ca_0_key.pem"), None, "all of a call or none");
     assert_eq!(reserved(home.path()), [""; 0]);
 }
 
@@ -210,7 +212,7 @@ fn a_new_file_is_there_whole_or_not_at_all_and_never_overwritten() {
     for nth in 1.. {
         assert!(nth < 1_000, "the run does not end");
         let home = TempDir::new().unwrap();
-        let create = || open(home.path(), Layout::Live)?.create_new(&spec);
+        let create = || open(home.path(), Layout::Live)?.create_new(std::slice::from_ref(&spec));
         let killed = killed_at(nth, || drop(create()));
         let found = seen(home.path(), "ca_1_key.pem");
         assert!(found.is_none() || found.as_deref() == Some(key), "step {nth}: {found:?}");

@@ -22,7 +22,7 @@ fn a_symlink_at_a_files_name_is_replaced_and_not_written_through() {
         let name = FileName::parse("key.pem").unwrap();
         let error = directory.read(&name).unwrap_err().to_string();
         assert!(error.contains("a symlink that certctl did not make"), "{error}");
-        let error = directory.create_new(&file("key.pem", "a key")).unwrap_err();
+        let error = directory.create_new(&[file("key.pem", "a key")]).unwrap_err();
         assert!(matches!(error, FilesError::AlreadyExists { .. }), "{error}");
 
         let report = directory.publish(&[file("key.pem", "a key")]).unwrap();
