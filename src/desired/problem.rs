@@ -2,8 +2,12 @@
 //!
 //! Knows nothing of YAML, of meshes or of how problems are shown.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ops::Range;
+
+/// The most suggestions for one source: each looks at every known name, and nobody reads
+/// thousands.
+const MOST_SUGGESTIONS: usize = 100;
 
 /// How bad a [`Problem`] is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -77,6 +81,7 @@ impl Problem {
 #[derive(Debug, Default)]
 pub struct Problems {
     found: RefCell<Vec<Problem>>,
+    suggestions: Cell<usize>,
     #[cfg(test)]
     pub(crate) fields: RefCell<std::collections::BTreeSet<(&'static str, &'static str)>>,
 }
@@ -96,6 +101,17 @@ impl Problems {
     pub fn error<T>(&self, span: Range<usize>, message: impl Into<String>) -> Option<T> {
         self.push(Problem::error(span, message));
         None
+    }
+
+    /// [`did_you_mean`], for the first hundred mistakes.
+    pub fn did_you_mean<'a>(
+        &self,
+        text: &str,
+        kind: &str,
+        known: impl IntoIterator<Item = &'a str>,
+    ) -> Option<String> {
+        let before = self.suggestions.replace(self.suggestions.get() + 1);
+        if before < MOST_SUGGESTIONS { did_you_mean(text, kind, known) } else { None }
     }
 
     /// Whether any of them is an error.
@@ -169,6 +185,13 @@ mod tests {
         }
         assert_eq!(did_you_mean("x", "known here", []), None);
         assert_eq!(did_you_mean("zzz", "known here", ["a"]).unwrap(), "known here: a");
+    }
+
+    #[test]
+    fn suggestions_end_where_nobody_reads_them() {
+        let problems = Problems::new();
+        let suggested = || problems.did_you_mean("ca1", "authorities", ["ca_1"]).is_some();
+        assert_eq!((0..1_000).filter(|_| suggested()).count(), MOST_SUGGESTIONS);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::str::FromStr;
 
 use super::document::{Node, Spanned, Value};
-use super::problem::{Problem, Problems, Severity, did_you_mean};
+use super::problem::{Problem, Problems, Severity};
 
 /// A cursor over one mapping.
 pub struct MappingReader<'a> {
@@ -197,8 +197,9 @@ impl<'a> MappingReader<'a> {
                     format!("`{}` of {} has no bearing here and is ignored", key.value, self.what),
                 ),
             };
-            let help = (severity == Severity::Error)
-                .then(|| did_you_mean(&key.value, "known here", self.asked.iter().copied()));
+            let help = (severity == Severity::Error).then(|| {
+                self.problems.did_you_mean(&key.value, "known here", self.asked.iter().copied())
+            });
             self.problems.push(problem.maybe_help(help.flatten()));
         }
     }

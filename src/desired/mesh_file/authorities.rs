@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 use super::values::{attribute, country, file};
 use super::{Scope, Written};
 use crate::desired::document::{Node, Spanned};
-use crate::desired::problem::{Problem, Problems, did_you_mean};
+use crate::desired::problem::{Problem, Problems};
 use crate::desired::reader::MappingReader;
 use crate::desired::{Authority, ImportedAuthority, LocalAuthority, TrustOnlyAuthority};
 use crate::identity::{AuthorityName, TrustDomain};
@@ -265,7 +265,7 @@ pub fn reference<'a>(
     let known = written.authority_names.iter().copied();
     problems.push(
         Problem::error(name.span.clone(), format!("there is no authority `{}`", name.value))
-            .maybe_help(did_you_mean(name.value, "authorities", known)),
+            .maybe_help(problems.did_you_mean(name.value, "authorities", known)),
     );
     None
 }

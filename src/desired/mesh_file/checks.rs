@@ -9,7 +9,7 @@ use super::Written;
 use super::nodes::WrittenNode;
 use super::values::Texts;
 use crate::desired::document::Spanned;
-use crate::desired::problem::{Problem, Problems, nearest};
+use crate::desired::problem::{Problem, Problems};
 use crate::desired::{Authority, Backend, Caller, Desired, Identity, LocalAuthority, TrustSet};
 use crate::identity::{AuthorityName, NodeName, SpiffeId};
 use crate::layout::{self, Content, MAX_FILE_NAME};
@@ -229,7 +229,7 @@ impl<'a> Mesh<'a> {
         {
             return;
         }
-        let help = nearest(id.as_str(), ids()).map(|near| format!("did you mean {near}?"));
+        let help = self.problems.did_you_mean(id.as_str(), "IDs here", ids());
         let message = "no node of this mesh has this SPIFFE ID, though it is of its trust domain";
         self.problems.push(Problem::warning(place.span.clone(), message).maybe_help(help));
     }

@@ -10,7 +10,7 @@ use super::authorities::reference;
 use super::nodes::{WrittenBackend, WrittenNode};
 use super::values::Texts;
 use crate::desired::document::Spanned;
-use crate::desired::problem::{Problem, Problems, did_you_mean};
+use crate::desired::problem::{Problem, Problems};
 use crate::desired::{Authority, Backend, Caller, Desired, Files, Identity, Listener, TrustSet};
 use crate::identity::{AuthorityName, DnsName, NodeName, SpiffeId};
 use crate::time::Lifetime;
@@ -273,7 +273,9 @@ impl<'a> Context<'a> {
             return NodeName::parse(name.value).ok();
         }
         let known = self.written.node_names.iter().copied();
-        let help = did_you_mean(name.value, "nodes", known)
+        let help = self
+            .problems
+            .did_you_mean(name.value, "nodes", known)
             .or_else(|| (!otherwise.is_empty()).then(|| format!("name a node, {otherwise}")));
         let message = format!("there is no node `{}`", name.value);
         self.problems.push(Problem::error(name.span.clone(), message).maybe_help(help));

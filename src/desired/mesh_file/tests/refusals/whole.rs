@@ -101,7 +101,7 @@ fn peers_that_would_refuse_each_other() {
             (
                 "  x: {authority: root, callers: ['spiffe://d/yy', 'spiffe://e/yy']}\n  y: {authority: root}\n",
                 &[
-                    "5:34 warning: no node of this mesh has this SPIFFE ID, though it is of its trust domain -> did you mean spiffe://d/y?",
+                    "5:34 warning: no node of this mesh has this SPIFFE ID, though it is of its trust domain -> did you mean `spiffe://d/y`? (IDs here: spiffe://d/x, spiffe://d/y)",
                 ],
             ),
         ],
