@@ -449,6 +449,7 @@ fn openssl_request(directory: &Path, options: &str) -> Vec<u8> {
         .args(["req", "-new", "-nodes", "-subj", "/CN=front", "-newkey"])
         .args(options.split(' '))
         .args(["-addext", "subjectAltName=URI:spiffe://example.org/front,DNS:front.local"])
+        .env("OPENSSL_CONF", "/dev/null")
         .arg("-keyout")
         .arg(&key)
         .output()

@@ -35,8 +35,8 @@ pub(super) struct Inspect {
     #[arg(required = true, value_name = "FILE|DIR|HOST:PORT|-")]
     sources: Vec<String>,
     /// How to print the answer.
-    #[arg(short, long, value_enum, default_value_t)]
-    output: Format,
+    #[arg(short = 'o', long, value_enum, value_name = "FORMAT", default_value_t)]
+    format: Format,
     /// End with exit code 3 when there is any problem.
     #[arg(long)]
     strict: bool,
@@ -96,7 +96,7 @@ impl Inspect {
             sources.iter_mut().map(|s| (s.name.as_str(), &mut s.description)).collect();
         relate(&mut parts);
         let answer = Answer { at: rfc3339(at), sources };
-        console.answer(self.output, &answer, || table(&answer))?;
+        console.answer(self.format, &answer, || table(&answer))?;
         if let Some(report) = failure {
             return Err(report);
         }

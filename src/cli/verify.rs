@@ -46,8 +46,8 @@ pub(super) struct Verify {
     #[arg(long, value_name = "TIME", value_parser = parse_moment)]
     at: Option<OffsetDateTime>,
     /// How to print the answer.
-    #[arg(short, long, value_enum, default_value_t)]
-    output: Format,
+    #[arg(short = 'o', long, value_enum, value_name = "FORMAT", default_value_t)]
+    format: Format,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -101,7 +101,7 @@ impl Verify {
         }
         let holds = chains.iter().all(|chain| chain.holds);
         let answer = Answer { at: rfc3339(at), holds, chains };
-        console.answer(self.output, &answer, || table(&answer))?;
+        console.answer(self.format, &answer, || table(&answer))?;
         Ok(if holds { Outcome::Done } else { Outcome::DoesNotHold })
     }
 

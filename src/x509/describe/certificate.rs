@@ -253,8 +253,9 @@ impl CertificateDescription {
 
     fn judge_leaf(&mut self, der: &[u8]) {
         if self.raw.subject == self.raw.issuer {
-            let message = "it issued itself and is no CA: peers that look for an issuer find none";
-            self.problems.push(Problem::warning("self-signed-leaf", message));
+            let message = "it issued itself and lacks the CA bit (basicConstraints CA:TRUE): as a \
+                           root it is refused, and as a leaf it has no issuer that one could trust";
+            self.problems.push(Problem::warning("root-without-ca-bit", message));
         }
         let Names { uris, dns_names, ip_addresses, email_addresses, others } = &self.names;
         let none = [uris, dns_names, ip_addresses, email_addresses, others];

@@ -18,8 +18,10 @@ pub(super) fn within(items: &[Item]) -> Vec<Problem> {
         })
         .collect();
     let mut problems = doubles(&certificates);
-    let leaves: Vec<_> =
-        (0..certificates.len()).filter(|at| certificates[*at].role == Role::Leaf).collect();
+    // What issued itself ends a chain, with or without the CA bit.
+    let is_leaf =
+        |c: &CertificateDescription| c.role == Role::Leaf && c.raw.subject != c.raw.issuer;
+    let leaves: Vec<_> = (0..certificates.len()).filter(|at| is_leaf(certificates[*at])).collect();
     match leaves[..] {
         [] => {}
         [0] => problems.extend(links(&certificates)),
