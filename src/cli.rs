@@ -17,6 +17,7 @@ mod inspect;
 mod issue;
 mod report;
 mod shell;
+mod sign;
 mod table;
 mod verify;
 
@@ -47,6 +48,7 @@ struct Global {
 enum Command {
     Issue(issue::Issue),
     Explain(explain::Explain),
+    Sign(sign::Sign),
     Inspect(inspect::Inspect),
     Verify(verify::Verify),
     Config(config::Config),
@@ -106,6 +108,7 @@ pub fn run(cli: Cli) -> ExitCode {
     let result = match cli.command {
         Command::Issue(command) => command.run(&console),
         Command::Explain(command) => command.run(&console),
+        Command::Sign(command) => command.run(&console),
         Command::Inspect(command) => command.run(&console),
         Command::Verify(command) => command.run(&console),
         Command::Config(command) => command.run(&console),

@@ -28,10 +28,12 @@ use crate::x509::credential::Credential;
 
 mod authorities;
 mod report;
+mod signer;
 
 pub use authorities::AuthorityFailure;
 use authorities::{Authorities, Making, State};
 pub use report::{Action, AuthorityLine, CertificateLine, NodeLine, Report, TrustChange};
+pub use signer::signer;
 
 /// Why a run could not begin or end. What one authority or node lacks is in the [`Report`].
 #[derive(Debug, Error)]

@@ -1,0 +1,40 @@
+//! One authority of a mesh, as it lies in its state directory and ready to sign: for who signs
+//! without issuing the whole mesh. Nothing is made here.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::authorities::{Authorities, AuthorityFailure, State};
+use crate::authority::Authority;
+use crate::desired::Desired;
+use crate::files::{FileName, View};
+use crate::identity::AuthorityName;
+use crate::time::OffsetDateTime;
+
+/// The authority named `name`, and what the user should know of it and those above it. `state` is
+/// the directory where local authorities live.
+///
+/// # Errors
+/// When the mesh has no such authority, or it cannot sign: it was never made, has no key, or its
+/// files do not belong together.
+pub fn signer(
+    desired: &Desired,
+    state: &Path,
+    name: &AuthorityName,
+    now: OffsetDateTime,
+) -> Result<(Authority, Vec<String>), Arc<AuthorityFailure>> {
+    let view = View::open(state).map_err(|error| Arc::new(error.into()))?;
+    let read = |file: &FileName| match &view {
+        Some(view) => view.read(file),
+        None => Ok(None),
+    };
+    let mut authorities = Authorities::load(desired, &read, now);
+    match authorities.states.swap_remove(name) {
+        Some(State::Ready(authority)) => {
+            let about_it = |note: &String| note.contains(name.as_str());
+            Ok((authority, authorities.notes.into_iter().filter(about_it).collect()))
+        }
+        Some(State::Mute { why, .. } | State::Failed(why)) => Err(why),
+        Some(State::ToMake { .. }) | None => Err(Arc::new(AuthorityFailure::NotMade)),
+    }
+}
