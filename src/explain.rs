@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::desired::{Caller, Desired, Identity, ListenerMode, TrustSet};
 use crate::identity::AuthorityName;
+use crate::x509::key::KeyAlgorithm;
 
 /// What decides whether a handshake between a client and a server succeeds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -61,6 +62,16 @@ pub fn explain(desired: &Desired, from: &Identity, to: &Identity) -> Explanation
         rules.push(expects(from, to, callers));
     }
     let mut notes = Vec::new();
+    if to.key_algorithm == KeyAlgorithm::EcP384 {
+        notes.push(format!(
+            "{}'s key is {}: an Envoy that calls it with default TLS settings offers no P-384 and \
+             refuses; set tls_maximum_protocol_version: TLSv1_3 in {}'s cluster, or use {}",
+            to.name,
+            to.key_algorithm,
+            from.name,
+            KeyAlgorithm::EcP256
+        ));
+    }
     if to.listener.mode == ListenerMode::Permissive {
         notes.push(format!(
             "{}'s listener is permissive: it accepts plain text too, from anyone",

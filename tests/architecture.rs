@@ -21,7 +21,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("store", &["files", "identity", "layout", "x509"]),
     ("rotation", &["authority", "desired", "store", "time", "x509"]),
     ("endpoint", &["x509"]),
-    ("explain", &["desired", "identity"]),
+    ("explain", &["desired", "identity", "x509"]),
     (
         "issue",
         &[
