@@ -19,6 +19,7 @@ use crate::desired::Desired;
 use crate::desired::document::MAX_BYTES;
 use crate::desired::mesh_file::{MeshFile, MeshFileError};
 use crate::desired::problem::{Problem, Severity};
+use crate::x509::certificate::printable;
 
 /// The most problems that are shown at once: who has more mends those first.
 const MOST_SHOWN: usize = 20;
@@ -76,6 +77,18 @@ pub(super) fn place(text: &str, offset: usize) -> (usize, usize) {
     (line, before.rsplit('\n').next().unwrap_or_default().chars().count() + 1)
 }
 
+/// `text` with a stand-in of the same length for each character upon which a terminal acts, so
+/// that every place stays where it is.
+fn harmless(text: &str) -> String {
+    let stand_in = |c: char| match c {
+        '\n' | '\t' | ' '..='~' => c,
+        '\r' => ' ',
+        _ if printable(c.encode_utf8(&mut [0; 4])).chars().eq([c]) => c,
+        _ => ['?', '\u{b7}', '\u{fffd}', '\u{1fbc4}'][c.len_utf8() - 1],
+    };
+    text.chars().map(stand_in).collect()
+}
+
 fn called(path: &Path) -> String {
     if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() }
 }
@@ -99,7 +112,7 @@ pub(super) fn refusal(path: &Path, text: &str, problems: &[Problem]) -> Report {
 
 /// `problems` of the source at `path`, ready to be printed: [`MOST_SHOWN`] at most.
 pub(super) fn show(path: &Path, text: &str, problems: &[Problem]) -> Vec<Shown> {
-    let source = Arc::new(NamedSource::new(called(path), text.to_owned()));
+    let source = Arc::new(NamedSource::new(called(path), harmless(text)));
     let shown = problems.iter().take(MOST_SHOWN);
     shown.map(|problem| Shown { problem: problem.clone(), source: source.clone() }).collect()
 }
@@ -197,5 +210,18 @@ impl Diagnostic for Shown {
             LabeledSpan::new_with_span(Some(label.clone()), self.visible(span))
         });
         Some(Box::new(std::iter::once(place).chain(related)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_is_shown_without_what_a_terminal_acts_upon() {
+        let source = "a: \u{1b}[31m\r\nb\t\u{9b} \u{202e} \u{e0001} é☃\n";
+        let shown = harmless(source);
+        assert_eq!(shown, "a: ?[31m \nb\t\u{b7} \u{fffd} \u{1fbc4} é☃\n");
+        assert_eq!(shown.len(), source.len());
     }
 }

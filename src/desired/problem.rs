@@ -1,9 +1,12 @@
 //! What is wrong with a source, where, and what to do: collected, so that one run shows all of it.
 //!
-//! Knows nothing of YAML, of meshes or of how problems are shown.
+//! What a problem quotes from the source is escaped where a terminal would act upon it. Knows
+//! nothing of YAML, of meshes or of how problems are shown.
 
 use std::cell::{Cell, RefCell};
 use std::ops::Range;
+
+use crate::x509::certificate::printable;
 
 /// The most suggestions for one source: each looks at every known name, and nobody reads
 /// thousands.
@@ -52,27 +55,30 @@ impl Problem {
     }
 
     fn new(severity: Severity, span: Range<usize>, message: String) -> Self {
+        let message = printable(&message);
         Self { severity, span, message, help: None, related: Vec::new() }
     }
 
     /// The same, with what to do about it.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
+        self.help = Some(printable(&help.into()));
         self
     }
 
     /// The same, with `help` where there is any.
     #[must_use]
-    pub fn maybe_help(mut self, help: Option<String>) -> Self {
-        self.help = help.or(self.help);
-        self
+    pub fn maybe_help(self, help: Option<String>) -> Self {
+        match help {
+            Some(help) => self.help(help),
+            None => self,
+        }
     }
 
     /// The same, with another place that has to do with it.
     #[must_use]
     pub fn related(mut self, span: Range<usize>, label: impl Into<String>) -> Self {
-        self.related.push((span, label.into()));
+        self.related.push((span, printable(&label.into())));
         self
     }
 }
@@ -185,6 +191,13 @@ mod tests {
         }
         assert_eq!(did_you_mean("x", "known here", []), None);
         assert_eq!(did_you_mean("zzz", "known here", ["a"]).unwrap(), "known here: a");
+    }
+
+    #[test]
+    fn what_a_terminal_would_act_upon_is_escaped() {
+        let problem = Problem::error(0..1, "no field `\u{1b}[2J`").help("\u{202e}");
+        assert_eq!(problem.message, "no field `\\u{1b}[2J`");
+        assert_eq!(problem.help.as_deref(), Some("\\u{202e}"));
     }
 
     #[test]
