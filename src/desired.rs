@@ -195,7 +195,48 @@ pub enum Account {
     Id(u32),
 }
 
+/// Whether a trust set accepts what an authority signs, as far as the mesh alone tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission<'a> {
+    /// It does, through this member of the set: the authority itself, or one under the same root.
+    Admitted(&'a AuthorityName),
+    /// It does not.
+    Refused,
+    /// Under which root an imported authority stands is in its certificate alone.
+    Unknown,
+}
+
+impl Listener {
+    /// Whether `client` may call, by its name; trust is another matter.
+    pub fn expects(&self, client: &Identity) -> bool {
+        self.callers.as_ref().is_none_or(|callers| {
+            callers.iter().any(|caller| match caller {
+                Caller::Node(name) => *name == client.name,
+                Caller::Id(id) => *id == client.spiffe_id,
+            })
+        })
+    }
+}
+
 impl Desired {
+    /// Whether leaves that `signer` signs verify against `trust`.
+    pub fn admission<'a>(
+        &'a self,
+        trust: &'a TrustSet,
+        signer: &'a AuthorityName,
+    ) -> Admission<'a> {
+        if trust.contains(signer) {
+            return Admission::Admitted(signer);
+        }
+        let root = self.root_of(signer);
+        if let Some(by) = trust.names().iter().find(|name| self.root_of(name) == root) {
+            return Admission::Admitted(by);
+        }
+        let made_here = |name| matches!(self.authorities.get(name), Some(Authority::Local(_)));
+        let brought = trust.names().iter().any(|name| !made_here(self.root_of(name)));
+        if brought && !made_here(root) { Admission::Unknown } else { Admission::Refused }
+    }
+
     /// The authority at the top of the chain that `authority` signs under: itself when it is a
     /// root. An intermediate's trust anchor is its root's certificate, so two authorities under
     /// one root admit each other's leaves.

@@ -4,7 +4,7 @@
 
 use serde::Serialize;
 
-use crate::desired::{Caller, Desired, Identity, ListenerMode, TrustSet};
+use crate::desired::{Admission, Caller, Desired, Identity, ListenerMode, TrustSet};
 use crate::identity::AuthorityName;
 use crate::x509::key::KeyAlgorithm;
 
@@ -118,20 +118,21 @@ fn trusts(
         peer.name,
         peer.authority
     );
-    let root = desired.root_of(&peer.authority);
-    let shared = trust.names().iter().find(|name| desired.root_of(name) == root);
-    match shared {
-        Some(_) if trust.contains(&peer.authority) => holds(finding),
-        Some(name) => holds(format!("{finding}, which shares its root {root} with {name}")),
-        None => fails(finding, format!("add {} to {field}", peer.authority)),
+    match desired.admission(trust, &peer.authority) {
+        Admission::Admitted(by) if *by == peer.authority => holds(finding),
+        Admission::Admitted(by) => {
+            let root = desired.root_of(by);
+            holds(format!("{finding}, which shares its root {root} with {by}"))
+        }
+        Admission::Refused => fails(finding, format!("add {} to {field}", peer.authority)),
+        Admission::Unknown => fails(
+            format!("{finding}; whether one leads to the other is in their certificates"),
+            format!("look with `certctl verify`, or add {} to {field}", peer.authority),
+        ),
     }
 }
 
 fn expects(from: &Identity, to: &Identity, callers: &[Caller]) -> Rule {
-    let expected = callers.iter().any(|caller| match caller {
-        Caller::Node(name) => *name == from.name,
-        Caller::Id(id) => *id == from.spiffe_id,
-    });
     let names: Vec<_> = callers
         .iter()
         .map(|caller| match caller {
@@ -141,7 +142,7 @@ fn expects(from: &Identity, to: &Identity, callers: &[Caller]) -> Rule {
         .collect();
     let callers = if names.is_empty() { "nobody".to_owned() } else { names.join(", ") };
     let finding = format!("{} expects calls from {callers}; {} calls", to.name, from.name);
-    if expected {
+    if to.listener.expects(from) {
         return holds(finding);
     }
     fails(finding, format!("add {} to {}.callers", from.name, to.name))

@@ -10,9 +10,12 @@ use super::nodes::WrittenNode;
 use super::values::Texts;
 use crate::desired::document::Spanned;
 use crate::desired::problem::{Problem, Problems};
-use crate::desired::{Authority, Backend, Caller, Desired, Identity, LocalAuthority, TrustSet};
+use crate::desired::{
+    Admission, Authority, Backend, Caller, Desired, Identity, LocalAuthority, TrustSet,
+};
 use crate::identity::{AuthorityName, NodeName, SpiffeId};
 use crate::layout::{self, Content, MAX_FILE_NAME};
+use crate::x509::key::KeyAlgorithm;
 
 /// Judges `desired`, which is what `written` means so far as it means anything.
 pub fn check(written: &Written<'_>, desired: &Desired, problems: &Problems) {
@@ -23,6 +26,7 @@ pub fn check(written: &Written<'_>, desired: &Desired, problems: &Problems) {
     mesh.dns_names();
     mesh.file_names();
     mesh.peers();
+    mesh.key_algorithms();
     // After an error it may be just the nodes that could not be read.
     if written.node_names.is_empty() && !problems.has_errors() {
         let at = written.authorities.first().map_or(0..0, |a| a.name.span.clone());
@@ -206,7 +210,7 @@ impl<'a> Mesh<'a> {
                     let Some(client) = self.desired.identities.get(name) else {
                         continue;
                     };
-                    if !self.admits(&server.listener.trust, &client.authority) {
+                    if self.refuses(&server.listener.trust, &client.authority) {
                         let (authority, server) = (&client.authority, &server.name);
                         let message = format!(
                             "`{server}` would refuse `{name}`: that is signed by `{authority}`, \
@@ -220,6 +224,26 @@ impl<'a> Mesh<'a> {
                 }
             }
         }
+    }
+
+    /// Envoy clients offer TLS 1.2 without P-384 unless told otherwise.
+    fn key_algorithms(&self) {
+        for (node, identity) in self.nodes() {
+            if identity.key_algorithm == KeyAlgorithm::EcP384 {
+                let name = &identity.name;
+                let message = format!(
+                    "an Envoy that calls `{name}` with default TLS settings refuses its ec-p384 key"
+                );
+                self.problems.push(Problem::warning(node.name.span.clone(), message).help(
+                    "use ec-p256, or set tls_maximum_protocol_version: TLSv1_3 in the clusters of \
+                     its callers",
+                ));
+            }
+        }
+    }
+
+    fn refuses(&self, trust: &TrustSet, signer: &AuthorityName) -> bool {
+        self.desired.admission(trust, signer) == Admission::Refused
     }
 
     fn foreign_caller(&self, id: &SpiffeId, place: &Spanned<&str>) {
@@ -245,7 +269,7 @@ impl<'a> Mesh<'a> {
             return;
         };
         let client_name = &client.name;
-        if !self.admits(&backend.trust, &server.authority) {
+        if self.refuses(&backend.trust, &server.authority) {
             let authority = &server.authority;
             let message = format!(
                 "`{client_name}` would refuse `{name}`: that is signed by `{authority}`, \
@@ -256,14 +280,7 @@ impl<'a> Mesh<'a> {
                     .help(format!("add `{authority}` to the trust of `{client_name}`")),
             );
         }
-        let Some(callers) = &server.listener.callers else {
-            return;
-        };
-        let expected = callers.iter().any(|caller| match caller {
-            Caller::Node(name) => name == client_name,
-            Caller::Id(id) => *id == client.spiffe_id,
-        });
-        if !expected {
+        if !server.listener.expects(client) {
             let message =
                 format!("`{name}` would refuse `{client_name}`, which is not among its callers");
             self.problems.push(
@@ -271,18 +288,6 @@ impl<'a> Mesh<'a> {
                     .help(format!("add `{client_name}` to the callers of `{name}`")),
             );
         }
-    }
-
-    /// Whether leaves of `signer` verify against `trust`, so far as the file alone tells: under
-    /// which root an imported authority stands is in its certificate.
-    fn admits(&self, trust: &TrustSet, signer: &AuthorityName) -> bool {
-        let root = self.desired.root_of(signer);
-        let made_here =
-            |name| matches!(self.desired.authorities.get(name), Some(Authority::Local(_)));
-        trust.names().iter().any(|name| {
-            let trusted = self.desired.root_of(name);
-            trusted == root || (!made_here(trusted) && !made_here(root))
-        })
     }
 }
 
