@@ -91,6 +91,12 @@ fn peers_that_would_refuse_each_other() {
                 "  x: {authority: root, backends: [y]}\n  y: {authority: root, callers: ['spiffe://d/x']}\n",
                 &[],
             ),
+            (
+                "  x: {authority: root, keyAlgorithm: ec-p384}\n",
+                &[
+                    "5:3 warning: an Envoy that calls `x` with default TLS settings refuses its ec-p384 key -> use ec-p256, or set tls_maximum_protocol_version: TLSv1_3 in the clusters of its callers",
+                ],
+            ),
             ("  x: {authority: root, trust: [p], callers: [y]}\n  y: {authority: i}\n", &[]),
             (
                 "  x: {authority: root, trust: [root], callers: [y]}\n  y: {authority: i}\n",
