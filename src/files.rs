@@ -42,7 +42,7 @@ mod tests;
 
 pub use access::Access;
 pub use contents::{Contents, MAX_FILE_BYTES};
-pub use directory::{Directory, DirectoryOptions, Recovered, Warning};
+pub use directory::{Directory, DirectoryOptions, Reading, Recovered, Warning};
 pub use error::{Cause, FilesError, Outcome};
 pub use name::FileName;
 pub use view::View;

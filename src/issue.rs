@@ -132,7 +132,8 @@ impl Order<'_> {
             None
         };
         let state = apart.as_ref().unwrap_or(&output);
-        let read_output = |name: &FileName| output.read(name);
+        let reading = output.reading()?;
+        let read_output = |name: &FileName| reading.read(name);
         let mut authorities =
             Authorities::load(self.desired, &|name: &FileName| state.read(name), self.now);
         let to_make = authorities.to_make();

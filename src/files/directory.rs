@@ -76,6 +76,20 @@ pub enum Warning {
     },
 }
 
+/// A directory's files as they lie now. What is published meanwhile is not seen.
+#[derive(Debug)]
+pub struct Reading<'a>(Tree<'a>);
+
+impl Reading<'_> {
+    /// The file's bytes, as [`Directory::read`] gives them.
+    ///
+    /// # Errors
+    /// As [`Directory::read`].
+    pub fn read(&self, name: &FileName) -> Result<Option<Contents>, FilesError> {
+        self.0.read(name)
+    }
+}
+
 impl Directory {
     /// Opens the directory `path`, making it (and what is missing above it) if need be, takes its
     /// lock, and finishes or undoes what an interrupted run left. If another run holds the lock, calls
@@ -123,6 +137,14 @@ impl Directory {
     /// layout's own, none of which is followed; [`FilesError::TooLarge`]; [`FilesError::System`].
     pub fn read(&self, name: &FileName) -> Result<Option<Contents>, FilesError> {
         Tree::of(&self.top)?.read(name)
+    }
+
+    /// The same for many files in a row: where they lie is looked up once.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn reading(&self) -> Result<Reading<'_>, FilesError> {
+        Tree::of(&self.top).map(Reading)
     }
 
     /// Brings the wanted files into the directory, all or none, in its layout; files that lie in the

@@ -19,6 +19,7 @@ pub(super) const DATA: &str = "..data";
 const GENERATION: &str = "..generation-";
 
 /// One look at a directory: where its files are now.
+#[derive(Debug)]
 pub(super) struct Tree<'a> {
     top: &'a Folder,
     committed: Option<Folder>,
@@ -26,6 +27,7 @@ pub(super) struct Tree<'a> {
 }
 
 /// A complete set of files of the live layout.
+#[derive(Debug)]
 pub(super) struct Generation {
     pub(super) folder: Folder,
     pub(super) number: u64,
