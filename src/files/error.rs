@@ -113,6 +113,8 @@ pub enum Cause {
         /// Bytes that the whole run needs on the disk, when known.
         needed: Option<u64>,
     },
+    /// A file where a directory should be.
+    NotADirectory,
     /// Anything else, in the system's words.
     Other(String),
     /// The file system is mounted read-only.
@@ -135,6 +137,7 @@ impl FilesError {
         let cause = match errno {
             Errno::ACCESS | Errno::PERM => Cause::Denied,
             Errno::DQUOT | Errno::NOSPC => Cause::DiskFull { needed: None },
+            Errno::NOTDIR => Cause::NotADirectory,
             Errno::ROFS => Cause::ReadOnly,
             other => Cause::Other(io::Error::from(other).to_string()),
         };
@@ -177,6 +180,7 @@ impl Cause {
                 format!("; see that {needed} bytes are free and run again")
             }
             Self::DiskFull { needed: None } => "; free some space and run again".to_owned(),
+            Self::NotADirectory => "; choose another directory".to_owned(),
             Self::Other(_) => String::new(),
             Self::ReadOnly => "; choose a directory that can be written".to_owned(),
         }
@@ -199,6 +203,7 @@ impl fmt::Display for Cause {
             }
             Self::Denied => formatter.write_str("no permission"),
             Self::DiskFull { .. } => formatter.write_str("the disk is full"),
+            Self::NotADirectory => formatter.write_str("there is a file, not a directory"),
             Self::Other(words) => formatter.write_str(words),
             Self::ReadOnly => formatter.write_str("the file system is read-only"),
         }
