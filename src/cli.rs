@@ -1,12 +1,11 @@
 //! The command line: parses, asks the library, prints. No logic of its own.
 
-use std::error::Error;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use miette::{IntoDiagnostic, Report};
+use miette::{IntoDiagnostic, Report, WrapErr};
 use serde::Serialize;
 
 use crate::time::Clock;
@@ -117,7 +116,6 @@ pub fn run(cli: Cli) -> ExitCode {
     };
     match result {
         Ok(outcome) => outcome.into(),
-        Err(report) if is_broken_pipe(&report) => ExitCode::SUCCESS,
         Err(report) => {
             // Nothing is left to tell if standard error is closed too.
             let _ = writeln!(io::stderr(), "{report:?}");
@@ -133,10 +131,14 @@ struct Console {
 }
 
 impl Console {
-    /// Prints an answer to standard output.
+    /// Prints an answer to standard output. A reader such as `head` that has seen enough is no
+    /// failure, and hides none.
     fn print(&self, text: &str) -> Result<(), Report> {
         let mut stdout = io::stdout().lock();
-        stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).into_diagnostic()
+        match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            written => written.into_diagnostic().wrap_err("cannot print the answer"),
+        }
     }
 
     /// Prints an answer that has both a table and a machine-readable form.
@@ -163,16 +165,4 @@ impl Console {
             let _ = writeln!(io::stderr(), "{text}");
         }
     }
-}
-
-/// A reader such as `head` that has seen enough is no failure.
-fn is_broken_pipe(report: &Report) -> bool {
-    let mut cause: Option<&(dyn Error + 'static)> = Some(report.as_ref());
-    while let Some(error) = cause {
-        if let Some(error) = error.downcast_ref::<io::Error>() {
-            return error.kind() == io::ErrorKind::BrokenPipe;
-        }
-        cause = error.source();
-    }
-    false
 }
