@@ -160,3 +160,6 @@ fn list(trust: &TrustSet) -> String {
     let names: Vec<_> = trust.names().iter().map(AuthorityName::as_str).collect();
     names.join(" and ")
 }
+
+#[cfg(test)]
+mod tests;
