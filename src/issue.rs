@@ -5,6 +5,7 @@
 //! place. A failure of one authority or node leaves what it has untouched and stops no other.
 
 use std::collections::BTreeSet;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,10 +13,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use rayon::prelude::*;
 use thiserror::Error;
 
+use crate::desired::problem::nearest;
 use crate::desired::{self, Account, Desired, Identity, TrustSet};
 use crate::files::{
-    Access, Change, Contents, Directory, DirectoryOptions, FileName, FileSpec, FilesError, Layout,
-    View,
+    Access, Contents, Directory, DirectoryOptions, FileName, FileSpec, FilesError, Layout, View,
 };
 use crate::identity::{AuthorityName, NodeName};
 use crate::layout::{self, Content};
@@ -25,6 +26,7 @@ use crate::store::{Held, NodeFiles, Reader};
 use crate::time::{OffsetDateTime, rfc3339};
 use crate::x509::certificate::Certificate;
 use crate::x509::credential::Credential;
+use crate::x509::key::KeyAlgorithm;
 
 mod authorities;
 mod report;
@@ -42,10 +44,15 @@ pub enum IssueError {
     #[error(transparent)]
     Files(#[from] FilesError),
     /// A node to be forced is not in the mesh.
-    #[error("--force {name}: the mesh has no such node")]
+    #[error(
+        "--force {name}: the mesh has no such node{}",
+        near.as_ref().map(|near| format!("; did you mean {near}?")).unwrap_or_default()
+    )]
     UnknownNode {
         /// The name as given.
         name: String,
+        /// The node that it may be meant for.
+        near: Option<String>,
     },
     /// A user or group that this machine does not know.
     #[error(
@@ -104,14 +111,18 @@ impl Order<'_> {
             Some(view) => view.read(name),
             None => Ok(None),
         };
-        let authorities = Authorities::load(self.desired, &read_state, self.now);
-        let nodes = self.look(&authorities, &read_output);
-        let mut report = self.report(&authorities, &[], &nodes);
+        let (mut report, files) = self.run(&read_output, &read_state, None, &|_, _| ())?;
         report.dry_run = true;
+        // What was made is thrown away, so that its serial number will never be seen again.
+        let made = |line: &&mut NodeLine| line.action != Action::Kept;
+        report.nodes.iter_mut().filter(made).for_each(|line| line.certificate = None);
+        match &output {
+            Some(view) => report.count(&view.compare(&files)?),
+            None => report.files_written = files.len(),
+        }
         if output.as_ref().is_some_and(|view| view.unfinished().unwrap_or(false)) {
             report.notes.push("an interrupted run will be finished or undone first".to_owned());
         }
-        self.describe_trust(&mut report, &authorities, &nodes, &read_output)?;
         Ok(report)
     }
 
@@ -133,31 +144,51 @@ impl Order<'_> {
         };
         let state = apart.as_ref().unwrap_or(&output);
         let reading = output.reading()?;
-        let read_output = |name: &FileName| reading.read(name);
-        let mut authorities =
-            Authorities::load(self.desired, &|name: &FileName| state.read(name), self.now);
-        let to_make = authorities.to_make();
-        authorities.make(self.desired, state, self.now);
-        let mut nodes = self.look(&authorities, &read_output);
-        self.issue(&authorities, &mut nodes, progress);
-        let mut report = self.report(&authorities, &to_make, &nodes);
-        self.describe_trust(&mut report, &authorities, &nodes, &read_output)?;
-        let files = self.files(&authorities, &nodes)?;
-        let published = output.publish(&files)?;
-        report.files_written = published.count(Change::Written);
-        report.files_kept = published.count(Change::Kept);
-        report.files_access_changed = published.count(Change::AccessChanged);
-        report.left_over = self.left_over();
+        let (mut report, files) = self.run(
+            &|name| reading.read(name),
+            &|name| state.read(name),
+            Some(state),
+            &|done, of| progress.made(done, of),
+        )?;
+        report.count(&output.publish(&files)?);
         let warnings = output.warnings().iter().chain(apart.iter().flat_map(Directory::warnings));
         report.notes.extend(warnings.map(ToString::to_string));
         Ok(report)
+    }
+
+    /// Looks, decides and makes; says what was done, and which files are to be published. Without a
+    /// directory for the authorities nothing is written, and what is made is to be thrown away.
+    fn run(
+        &self,
+        read_output: &Reader<'_>,
+        read_state: &Reader<'_>,
+        state: Option<&Directory>,
+        made: &(dyn Fn(usize, usize) + Sync),
+    ) -> Result<(Report, Vec<FileSpec>), IssueError> {
+        let mut authorities = Authorities::load(self.desired, read_state, self.now);
+        if self.state_is_apart() {
+            authorities.stop_those_elsewhere(read_output, self.output, self.state)?;
+        }
+        let to_make = authorities.to_make();
+        authorities.make(self.desired, state, self.now);
+        let mut nodes = self.look(&authorities, read_output);
+        self.issue(&authorities, &mut nodes, state.is_none(), made);
+        let mut report = self.report(&authorities, &to_make, &nodes);
+        self.describe_trust(&mut report, &authorities, &nodes, read_output)?;
+        report.notes.extend(self.note_layout()?);
+        report.notes.extend(self.open_keys());
+        report.left_over = self.left_over();
+        let files = self.files(&authorities, &nodes)?;
+        Ok((report, files))
     }
 
     fn check(&self) -> Result<(), IssueError> {
         if let Some(name) =
             self.force.iter().find(|name| !self.desired.identities.contains_key(*name))
         {
-            return Err(IssueError::UnknownNode { name: name.to_string() });
+            let known = self.desired.identities.keys().map(NodeName::as_str);
+            let near = nearest(name.as_str(), known).map(str::to_owned);
+            return Err(IssueError::UnknownNode { name: name.to_string(), near });
         }
         self.desired.identities.values().try_for_each(|identity| access(identity, 0).map(drop))
     }
@@ -202,10 +233,7 @@ impl Order<'_> {
         read: &Reader<'_>,
     ) -> Result<Work, NodeFailure> {
         let files = NodeFiles::read(read, &identity.files.base)?;
-        let signer = match &authorities.states[&identity.authority] {
-            State::ToMake { .. } => None,
-            _ => Some(authorities.signer(&identity.authority)?),
-        };
+        let signer = authorities.signer(&identity.authority)?;
         let held = files.held(&identity.files.base);
         let (leaf, had) = (held.leaf().cloned(), !matches!(held, Held::Nothing));
         let profile = profile(self.desired, identity);
@@ -224,13 +252,22 @@ impl Order<'_> {
     }
 
     /// Makes the credentials that are due, side by side.
-    fn issue(&self, authorities: &Authorities, nodes: &mut [Node<'_>], progress: &dyn Progress) {
+    fn issue(
+        &self,
+        authorities: &Authorities,
+        nodes: &mut [Node<'_>],
+        rehearsal: bool,
+        progress: &(dyn Fn(usize, usize) + Sync),
+    ) {
         let of = nodes.iter().filter(|node| matches!(node.work, Work::Due { .. })).count();
         let done = AtomicUsize::new(0);
         nodes.par_iter_mut().for_each(|node| {
             let Work::Due { .. } = node.work else { return };
-            let made = self.make(authorities, node.identity);
-            progress.made(done.fetch_add(1, Ordering::Relaxed) + 1, of);
+            // The quickest key to make will do to see what its certificate would be.
+            let algorithm =
+                if rehearsal { KeyAlgorithm::EcP256 } else { node.identity.key_algorithm };
+            let made = self.make(authorities, node.identity, algorithm);
+            progress(done.fetch_add(1, Ordering::Relaxed) + 1, of);
             let due = std::mem::replace(&mut node.work, Work::Failed(NodeFailure::Unfinished));
             node.work = match (made, due) {
                 (Ok((credential, renewal)), Work::Due { reason, had }) => {
@@ -246,10 +283,11 @@ impl Order<'_> {
         &self,
         authorities: &Authorities,
         identity: &Identity,
+        algorithm: KeyAlgorithm,
     ) -> Result<(Credential, Renewal), NodeFailure> {
         let authority = authorities.signer(&identity.authority)?;
         let profile = profile(self.desired, identity);
-        let credential = provision(authority, &profile, identity.key_algorithm, self.now)?;
+        let credential = provision(authority, &profile, algorithm, self.now)?;
         let renewal = renewal(credential.leaf(), &profile, authority);
         Ok((credential, renewal))
     }
@@ -302,14 +340,24 @@ impl Order<'_> {
         authorities: &Authorities,
         name: &AuthorityName,
     ) -> Option<Contents> {
-        let local = matches!(self.desired.authorities[name], desired::Authority::Local(_));
+        let source = match &self.desired.authorities[name] {
+            desired::Authority::Local(_) => None,
+            desired::Authority::Imported(imported) => Some(&imported.certificate),
+            desired::Authority::TrustOnly(partner) => Some(&partner.certificates),
+        };
+        let local = source.is_none();
         if local && !self.state_is_apart() {
+            return None;
+        }
+        // Nor where that is the very file that it was read from, which may hold more.
+        let file = self.output.join(layout::authority_certificate(name));
+        if source.is_some_and(|source| is_same_file(source, &file)) {
             return None;
         }
         let certificates = match &authorities.states[name] {
             State::Ready(authority) => std::slice::from_ref(authority.certificate()),
-            State::Mute { roots, .. } if local => &roots[..1],
-            State::Mute { roots, .. } => roots,
+            State::Mute { certificates, .. } if local => &certificates[..1],
+            State::Mute { certificates, .. } => certificates,
             State::ToMake { .. } | State::Failed(_) => return None,
         };
         Some(pem(certificates).into())
@@ -327,7 +375,7 @@ impl Order<'_> {
                 .desired
                 .authorities
                 .keys()
-                .map(|name| authorities.line(name, made))
+                .map(|name| authorities.line(self.desired, name, made))
                 .collect(),
             nodes: nodes.iter().map(Node::line).collect(),
             files_written: 0,
@@ -355,14 +403,17 @@ impl Order<'_> {
             else {
                 continue;
             };
-            let Some(old) = read(&FileName::parse(file.name.clone())?)? else { continue };
-            let Some(new) = trust_roots(authorities, set) else {
-                report.notes.push(format!(
-                    "{} stays as it is: one of its authorities cannot be read or is yet to be made",
-                    file.name
-                ));
-                continue;
+            let old = read(&FileName::parse(file.name.clone())?)?;
+            let new = match trust_roots(authorities, set) {
+                Ok(new) => new,
+                Err(unknown) => {
+                    let outcome = if old.is_some() { "stays as it is" } else { "is not made" };
+                    let name = &file.name;
+                    report.notes.push(format!("{name} {outcome}: {unknown} cannot be used"));
+                    continue;
+                }
             };
+            let Some(old) = old else { continue };
             let old = Certificate::all_from_pem(old.as_bytes()).unwrap_or_default();
             report.trust_changes.extend(TrustChange::between(&file.name, &old, &new));
         }
@@ -372,10 +423,41 @@ impl Order<'_> {
         Ok(())
     }
 
+    /// An Envoy that watches `..data` would see no change any more, so its end is told.
+    fn note_layout(&self) -> Result<Option<String>, IssueError> {
+        let was_live = match View::open(self.output)? {
+            Some(view) => view.layout()? == Layout::Live,
+            None => false,
+        };
+        Ok((was_live && self.layout == Layout::Flat).then(|| {
+            "the files were behind ..data and are plain now; name --live to keep them there"
+                .to_owned()
+        }))
+    }
+
+    /// Keys of authorities that others may read: an older tool's, since ours are never made so.
+    fn open_keys(&self) -> Vec<String> {
+        let keys = layout::files(self.desired).into_iter();
+        let keys = keys.filter(|file| matches!(file.content, Content::AuthorityKey(_)));
+        keys.filter_map(|file| {
+            let path = self.state.join(file.name);
+            let mode = std::fs::symlink_metadata(&path).ok()?.permissions().mode() & 0o777;
+            (mode & 0o077 != 0).then(|| {
+                let path = path.display();
+                format!("others may read the key {path} (mode {mode:o}): chmod 600 {path}")
+            })
+        })
+        .collect()
+    }
+
     /// Files that look like ours and belong to nothing in the mesh.
     fn left_over(&self) -> Vec<String> {
-        let ours: BTreeSet<_> =
-            layout::files(self.desired).into_iter().map(|file| file.name).collect();
+        let apart = self.state_is_apart();
+        let ours: BTreeSet<_> = layout::files(self.desired)
+            .into_iter()
+            .filter(|file| !(apart && matches!(file.content, Content::AuthorityKey(_))))
+            .map(|file| file.name)
+            .collect();
         let Ok(entries) = std::fs::read_dir(self.output) else { return Vec::new() };
         let mut names: Vec<_> = entries
             .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
@@ -445,8 +527,7 @@ impl Node<'_> {
     fn moves(&self) -> bool {
         matches!(
             &self.work,
-            Work::Due { reason: Reason::Authority { .. }, .. }
-                | Work::Made { reason: Reason::Authority { .. }, .. }
+            Work::Made { reason: Reason::Authority { .. } | Reason::AuthorityReplaced, .. }
         )
     }
 
@@ -482,8 +563,14 @@ impl Authorities {
         to_make.collect()
     }
 
-    fn line(&self, name: &AuthorityName, made: &[(AuthorityName, Making)]) -> AuthorityLine {
+    fn line(
+        &self,
+        desired: &Desired,
+        name: &AuthorityName,
+        made: &[(AuthorityName, Making)],
+    ) -> AuthorityLine {
         let state = &self.states[name];
+        let has_nodes = desired.identities.values().any(|identity| identity.authority == *name);
         let making = match state {
             State::ToMake { why, .. } => Some(*why),
             _ => made.iter().find(|(made, _)| made == name).map(|(_, why)| *why),
@@ -493,39 +580,59 @@ impl Authorities {
             (State::Mute { why, .. }, _) if matches!(**why, AuthorityFailure::TrustOnly) => {
                 (Action::Trusted, None)
             }
-            (State::Mute { why, .. }, _) => (Action::Trusted, Some(why.to_string())),
+            // The key of one that signs no leaves may be kept elsewhere on purpose.
+            (State::Mute { why, .. }, _)
+                if matches!(**why, AuthorityFailure::KeyMissing { .. }) && !has_nodes =>
+            {
+                (Action::Trusted, Some(why.to_string()))
+            }
+            (State::Mute { why, .. }, _) => (Action::Failed, Some(why.to_string())),
             (_, None) => (Action::Kept, None),
             (_, Some(Making::New)) => (Action::Created, None),
             (_, Some(Making::Due)) => (Action::Renewed, Some("it was half over".to_owned())),
+            (_, Some(Making::NotYetValid)) => {
+                let why = "it was not valid yet: the clock was set back";
+                (Action::Renewed, Some(why.to_owned()))
+            }
             (_, Some(Making::Changed)) => {
                 (Action::Renewed, Some("what stands above or below it has changed".to_owned()))
             }
         };
         let not_after = match state {
             State::Ready(authority) => Some(rfc3339(authority.ends())),
-            State::Mute { roots, .. } => Some(rfc3339(crate::authority::ends(roots))),
+            State::Mute { certificates, .. } => Some(rfc3339(crate::authority::ends(certificates))),
             State::ToMake { .. } | State::Failed(_) => None,
         };
         AuthorityLine { name: name.to_string(), action, reason, not_after }
     }
 }
 
-/// The roots of a trust set, each once, in mesh order; none while one of its authorities is
-/// unknown.
-fn trust_roots(authorities: &Authorities, set: &TrustSet) -> Option<Vec<Certificate>> {
+/// The roots of a trust set, each once, in mesh order; or the one of its authorities whose roots
+/// are unknown.
+fn trust_roots<'a>(
+    authorities: &Authorities,
+    set: &'a TrustSet,
+) -> Result<Vec<Certificate>, &'a AuthorityName> {
     let mut roots: Vec<Certificate> = Vec::new();
     for name in set.names() {
-        for root in authorities.states[name].roots()? {
+        for root in authorities.states[name].roots().ok_or(name)? {
             if !roots.contains(root) {
                 roots.push(root.clone());
             }
         }
     }
-    Some(roots)
+    Ok(roots)
 }
 
 fn trust(authorities: &Authorities, set: &TrustSet) -> Option<String> {
-    trust_roots(authorities, set).map(|roots| pem(&roots))
+    trust_roots(authorities, set).ok().map(|roots| pem(&roots))
+}
+
+fn is_same_file(one: &Path, other: &Path) -> bool {
+    match (std::fs::canonicalize(one), std::fs::canonicalize(other)) {
+        (Ok(one), Ok(other)) => one == other,
+        _ => false,
+    }
 }
 
 fn pem(certificates: &[Certificate]) -> String {

@@ -60,8 +60,10 @@ pub enum Reason {
         /// The issuer of what is held, in words.
         held: String,
     },
-    /// The authority has another certificate than when it signed.
+    /// The authority has another certificate than when it signed, for the same key.
     AuthorityChanged,
+    /// The authority is another CA than the one that signed, of the same name.
+    AuthorityReplaced,
     /// Another lifetime or clock skew is wanted.
     Lifetime,
     /// It has expired.
@@ -83,7 +85,8 @@ impl fmt::Display for Reason {
             Self::KeyAlgorithm { held, wanted } => write!(f, "its key is {held}, wanted {wanted}"),
             Self::Authority { held } => write!(f, "it was signed by {held:?}"),
             Self::AuthorityChanged => f.write_str("its authority has a new certificate"),
-            Self::Lifetime => f.write_str("another lifetime is wanted"),
+            Self::AuthorityReplaced => f.write_str("its authority is a new CA of the same name"),
+            Self::Lifetime => f.write_str("another lifetime or clock skew is wanted"),
             Self::Expired(at) => write!(f, "it expired at {}", rfc3339(*at)),
             Self::NotYetValid(at) => write!(f, "it is not valid before {}", rfc3339(*at)),
             Self::Due(at) => write!(f, "due since {}", rfc3339(*at)),
@@ -101,24 +104,22 @@ pub fn profile(desired: &Desired, identity: &Identity) -> LeafProfile {
     }
 }
 
-/// Decides about one identity. `authority` is its signer as it will be; none when that one is yet
-/// to be made, or made anew.
+/// Decides about one identity. `authority` is its signer as it will be.
 pub fn decide(
     profile: &LeafProfile,
     algorithm: KeyAlgorithm,
-    authority: Option<&Authority>,
+    authority: &Authority,
     held: Held,
     now: OffsetDateTime,
 ) -> Decision {
-    let (key, mut chain) = match held {
+    let (key, chain) = match held {
         Held::Nothing => return Decision::Issue(Reason::New),
         Held::Damaged(damage) => return Decision::Issue(Reason::Damaged(damage)),
         Held::Pair { key, chain } => (key, chain),
     };
-    let Some(authority) = authority else { return Decision::Issue(Reason::AuthorityChanged) };
-    let issuers = chain.split_off(1);
-    let leaf = chain.remove(0);
-    match reissue(profile, algorithm, authority, (&key, &leaf, issuers), now) {
+    let mut chain = chain.into_iter();
+    let Some(leaf) = chain.next() else { return Decision::Issue(Reason::New) };
+    match reissue(profile, algorithm, authority, (&key, &leaf, chain.collect()), now) {
         Some(reason) => Decision::Issue(reason),
         None => Decision::Keep(renewal(&leaf, profile, authority)),
     }
@@ -138,8 +139,11 @@ fn reissue(
         return Some(Reason::KeyAlgorithm { held: key.algorithm(), wanted: algorithm });
     }
     let own = authority.certificate();
-    if leaf.issuer_der() != own.subject_der() || leaf.authority_key_id() != own.subject_key_id() {
+    if leaf.issuer_der() != own.subject_der() {
         return Some(Reason::Authority { held: leaf.issuer() });
+    }
+    if !leaf.names_as_issuer(own) {
+        return Some(Reason::AuthorityReplaced);
     }
     if issuers != authority.issuers() {
         return Some(Reason::AuthorityChanged);
@@ -177,3 +181,6 @@ pub fn renewal(leaf: &Certificate, profile: &LeafProfile, authority: &Authority)
     let issued_at = validity.not_before + profile.clock_skew;
     Renewal::Due(renewal_due(issued_at, validity.not_after, &leaf.fingerprint()))
 }
+
+#[cfg(test)]
+mod tests;

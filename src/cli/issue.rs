@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use miette::{IntoDiagnostic, Report as Failure, miette};
+use miette::{Report as Failure, miette};
 
 use super::table::Table;
 use super::{Console, Format, MeshFileArgument, Outcome};
@@ -73,31 +73,44 @@ impl Issue {
         };
         let report =
             if self.dry_run { order.plan() } else { order.carry_out(&Terminal::new(console)) }
-                .into_diagnostic()?;
+                // Its message has those of its causes in it.
+                .map_err(|error| miette!("{error}"))?;
         if !(console.quiet && self.format == Format::Table) {
             console.answer(self.format, &report, || in_words(&report, &self.output, now))?;
         }
         if report.has_failures() {
-            let failed = report.nodes.iter().filter(|n| n.action == Action::Failed).count()
-                + report.authorities.iter().filter(|a| a.action == Action::Failed).count();
             return Err(miette!(
                 help = "mend the reason given for each and run again; what is right already stays",
-                "{failed} of the mesh's authorities and nodes failed{}",
-                first_failure(&report)
+                "{}",
+                failures(&report)
             ));
         }
         Ok(Outcome::Done)
     }
 }
 
-fn first_failure(report: &Report) -> String {
-    let authorities = report.authorities.iter().map(|a| (&a.name, a.action, &a.reason));
-    let nodes = report.nodes.iter().map(|n| (&n.name, n.action, &n.reason));
-    authorities
-        .chain(nodes)
-        .find(|(_, action, _)| *action == Action::Failed)
-        .map(|(name, _, reason)| format!("; {name}: {}", reason.as_deref().unwrap_or("")))
-        .unwrap_or_default()
+/// What failed, and why: each reason once, and so none for the nodes of an authority that failed.
+fn failures(report: &Report) -> String {
+    const MOST_SHOWN: usize = 10;
+    let failed = |action: Action| action == Action::Failed;
+    let authorities = report.authorities.iter().filter(|line| failed(line.action));
+    let authorities: Vec<_> = authorities.map(|line| (&line.name, &line.reason)).collect();
+    let nodes: Vec<_> = report.nodes.iter().filter(|line| failed(line.action)).collect();
+    let count = authorities.len() + nodes.len();
+    let told: Vec<_> = nodes
+        .iter()
+        .filter(|line| !authorities.iter().any(|(name, _)| **name == line.authority))
+        .map(|line| (&line.name, &line.reason))
+        .collect();
+    let told: Vec<_> = authorities.iter().copied().chain(told).collect();
+    let mut text = format!("{count} of the mesh's authorities and nodes failed");
+    for (name, reason) in told.iter().take(MOST_SHOWN) {
+        text += &format!("\n{name}: {}", reason.as_deref().unwrap_or_default());
+    }
+    if told.len() > MOST_SHOWN {
+        text += &format!("\nand {} more", told.len() - MOST_SHOWN);
+    }
+    text
 }
 
 fn in_words(report: &Report, output: &Path, now: OffsetDateTime) -> String {
@@ -155,16 +168,17 @@ fn in_words(report: &Report, output: &Path, now: OffsetDateTime) -> String {
     for note in &report.notes {
         text += &format!("\nnote    {note}");
     }
-    let summary = if report.dry_run {
-        "dry run: nothing was changed".to_owned()
-    } else {
-        let mut summary =
-            format!("{} files written, {} right already", report.files_written, report.files_kept);
-        if report.files_access_changed > 0 {
-            summary += &format!(", {} with other owner or mode", report.files_access_changed);
-        }
-        summary
-    };
+    let would_be = if report.dry_run { "would be " } else { "" };
+    let mut summary = format!(
+        "{} files {would_be}written, {} right already",
+        report.files_written, report.files_kept
+    );
+    if report.files_access_changed > 0 {
+        summary += &format!(", {} with other owner or mode", report.files_access_changed);
+    }
+    if report.dry_run {
+        summary += "; dry run: nothing was changed";
+    }
     text + &format!("\n{}: {summary}\n", output.display())
 }
 

@@ -3,6 +3,7 @@
 //! A CA's key is never overwritten and never made twice: it is on disk, whole, before anything is
 //! signed with it, and a certificate without its key stops that authority instead of replacing it.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use indexmap::IndexMap;
@@ -15,9 +16,9 @@ use crate::files::{Access, Directory, FileName, FileSpec, FilesError};
 use crate::identity::AuthorityName;
 use crate::layout;
 use crate::store::{Reader, StoreError, read_foreign, read_passphrase};
-use crate::time::{Lifetime, OffsetDateTime, renewal_due, roughly};
+use crate::time::{Lifetime, OffsetDateTime, renewal_due, rfc3339, roughly};
 use crate::x509::certificate::{Certificate, CertificateError};
-use crate::x509::key::{KeyError, PrivateKey};
+use crate::x509::key::{KeyAlgorithm, KeyError, PrivateKey};
 
 /// Why an authority cannot sign in this run.
 #[derive(Debug, Error)]
@@ -54,6 +55,18 @@ pub enum AuthorityFailure {
         /// The key's file.
         key: String,
     },
+    /// The output directory has the CA, and the state directory has nothing of it.
+    #[error(
+        "{} is here, but {} holds no key for it; name the state directory that does, move \
+         the CA's files there, or, to begin a new CA, move {} away",
+        found.display(), state.display(), found.display()
+    )]
+    Elsewhere {
+        /// What lies in the output directory.
+        found: PathBuf,
+        /// The state directory.
+        state: PathBuf,
+    },
     /// Key and certificate make no CA.
     #[error("{file}: {cause}")]
     Unusable {
@@ -62,6 +75,15 @@ pub enum AuthorityFailure {
         /// Why.
         #[source]
         cause: AuthorityError,
+    },
+    /// It begins in the future. It was made here, so the clock has been set back since, and what it
+    /// signed now would be worse than what there is.
+    #[error("{file} is not valid before {}; set this machine's clock right", rfc3339(*.not_before))]
+    NotYetValid {
+        /// The file of its certificate.
+        file: String,
+        /// Its first second.
+        not_before: OffsetDateTime,
     },
     /// The authority above cannot sign.
     #[error("its parent {parent} cannot sign: {cause}")]
@@ -101,6 +123,8 @@ pub(super) enum State {
     /// Its certificates are known, but it cannot sign.
     Mute {
         /// Its own certificate first, the root last; of a trust-only authority, its roots.
+        certificates: Vec<Certificate>,
+        /// The roots that trusting it means.
         roots: Vec<Certificate>,
         /// Why it cannot sign.
         why: Arc<AuthorityFailure>,
@@ -118,6 +142,8 @@ pub(super) enum Making {
     Due,
     /// Its parent, or its place in the hierarchy, has changed.
     Changed,
+    /// It begins in the future: the clock was set back since it was made.
+    NotYetValid,
 }
 
 impl State {
@@ -171,7 +197,8 @@ impl Authorities {
                 let file = partner.certificates.display().to_string();
                 let roots = Certificate::all_from_pem(&read_foreign(&partner.certificates)?)
                     .map_err(|cause| AuthorityFailure::Certificate { file, cause })?;
-                Ok(State::Mute { roots, why: Arc::new(AuthorityFailure::TrustOnly) })
+                let (certificates, why) = (roots.clone(), Arc::new(AuthorityFailure::TrustOnly));
+                Ok(State::Mute { certificates, roots, why })
             }
         }
     }
@@ -203,18 +230,27 @@ impl Authorities {
             None => return Ok(State::ToMake { key: key?, why: Making::New }),
             Some(text) => first_certificate(text.as_bytes(), &file)?,
         };
+        let key = key.and_then(|key| {
+            key.ok_or(AuthorityFailure::KeyMissing { certificate: file.clone(), key: key_file })
+        });
         let mut chain = vec![own];
         if let Some(parent) = &wanted.parent {
             match &self.states[parent] {
                 State::Ready(above) => {
-                    if let Some(why) = outdated(desired, name, &chain[0], above, now) {
-                        return Ok(State::ToMake { key: key?, why });
+                    // Without its key it stays as it is, for as long as it lasts.
+                    if let Some(why) = outdated(desired, name, &chain[0], above, now)
+                        && key.is_ok()
+                    {
+                        return Ok(State::ToMake { key: key.ok(), why });
                     }
                     chain.extend_from_slice(above.chain());
                 }
-                State::Mute { roots, .. } => chain.extend_from_slice(roots),
+                State::Mute { certificates, .. } => {
+                    self.notes.extend(unrenewable(desired, (name, parent), &chain[0], now));
+                    chain.extend_from_slice(certificates);
+                }
                 State::ToMake { .. } => {
-                    return Ok(State::ToMake { key: key?, why: Making::Changed });
+                    return Ok(State::ToMake { key: Some(key?), why: Making::Changed });
                 }
                 State::Failed(cause) => {
                     let (parent, cause) = (parent.clone(), Arc::clone(cause));
@@ -223,19 +259,48 @@ impl Authorities {
             }
         }
         let unusable = |cause| AuthorityFailure::Unusable { file: file.clone(), cause };
-        check_chain(&chain).map_err(unusable)?;
-        let key = key.and_then(|key| {
-            key.ok_or(AuthorityFailure::KeyMissing { certificate: file.clone(), key: key_file })
+        let not_before = chain[0].validity().not_before;
+        let key = key.and_then(|key| match now < not_before {
+            true => Err(AuthorityFailure::NotYetValid { file: file.clone(), not_before }),
+            false => Ok(key),
         });
-        match key {
-            // Its roots go on being trusted, and a root's key may well be kept elsewhere.
-            Err(why) => Ok(State::Mute { roots: chain, why: Arc::new(why) }),
-            Ok(key) => {
+        match (check_chain(&chain), key) {
+            (Err(_), Err(why)) => Err(why),
+            (Err(cause), Ok(_)) => Err(unusable(cause)),
+            // Its root goes on being trusted, and a root's key may well be kept elsewhere.
+            (Ok(()), Err(why)) => {
+                let roots = chain.last().cloned().into_iter().collect();
+                Ok(State::Mute { certificates: chain, roots, why: Arc::new(why) })
+            }
+            (Ok(()), Ok(key)) => {
                 let authority = Authority::new(name.clone(), key, chain).map_err(unusable)?;
                 self.note_differences(wanted, &authority);
                 Ok(State::Ready(authority))
             }
         }
+    }
+
+    /// Makes nothing new of what lies in the output directory already: a state directory that was
+    /// named wrongly, or for the first time, must not begin every CA of the mesh anew.
+    pub(super) fn stop_those_elsewhere(
+        &mut self,
+        read_output: &Reader<'_>,
+        output: &Path,
+        state: &Path,
+    ) -> Result<(), FilesError> {
+        for (name, own) in &mut self.states {
+            if !matches!(own, State::ToMake { key: None, why: Making::New }) {
+                continue;
+            }
+            for file in [layout::authority_key(name), layout::authority_certificate(name)] {
+                if read_output(&FileName::parse(file.clone())?)?.is_some() {
+                    let (found, state) = (output.join(file), state.to_owned());
+                    *own = State::Failed(Arc::new(AuthorityFailure::Elsewhere { found, state }));
+                    break;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// A CA that exists is not remade because the mesh file changed its mind.
@@ -260,35 +325,39 @@ impl Authorities {
         }
     }
 
-    /// Tells in time when an authority cuts its leaves short.
+    /// Tells in time that an authority ends: when a tenth of its life is left, and when it cuts
+    /// its leaves short.
     fn note_end(&mut self, desired: &Desired, authority: &Authority, now: OffsetDateTime) {
-        let signs = |name: &AuthorityName| name == authority.name();
-        let longest: Option<Lifetime> = desired
-            .identities
-            .values()
-            .filter(|identity| signs(&identity.authority))
-            .map(|identity| identity.lifetime)
-            .max();
+        const WHAT_TO_DO: &str =
+            "add another authority, trust it everywhere, then move its nodes to it";
+        let name = authority.name();
+        let leaves = desired.identities.values().filter(|identity| identity.authority == *name);
+        let longest: Option<Lifetime> = leaves.map(|identity| identity.lifetime).max();
         let left = authority.ends() - now;
-        match longest {
-            _ if left.is_negative() => self.notes.push(format!(
-                "{} has ended and can sign nothing; add another authority, trust it everywhere, \
-                 then move its nodes to it",
-                authority.name()
-            )),
-            Some(longest) if left < longest.duration() => self.notes.push(format!(
-                "{} ends in {}, so its leaves end with it, short of the {longest} that are wanted; \
-                 add another authority, trust it everywhere, then move its nodes to it",
-                authority.name(),
-                roughly(left.unsigned_abs())
-            )),
-            _ => {}
+        let in_words = roughly(left.unsigned_abs());
+        // An intermediate is renewed by its parent, whose own end is told.
+        let is_root = authority.chain().len() == 1;
+        if left.is_negative() {
+            self.notes.push(format!("{name} has ended and can sign nothing; {WHAT_TO_DO}"));
+        } else if let Some(longest) = longest.filter(|longest| left < longest.duration()) {
+            self.notes.push(format!(
+                "{name} ends in {in_words}, so its leaves end with it, short of the {longest} that \
+                 are wanted; {WHAT_TO_DO}"
+            ));
+        } else if is_root && left < authority.certificate().validity().length() / 10 {
+            self.notes.push(format!("{name} ends in {in_words}; {WHAT_TO_DO}"));
         }
     }
 
     /// Makes what is to be made, parents first: each key is on disk before anything is signed
-    /// with it. A failure stops that authority, and those below it, alone.
-    pub(super) fn make(&mut self, desired: &Desired, directory: &Directory, now: OffsetDateTime) {
+    /// with it. A failure stops that authority, and those below it, alone. Without a directory all
+    /// is only rehearsed, with keys that are thrown away.
+    pub(super) fn make(
+        &mut self,
+        desired: &Desired,
+        directory: Option<&Directory>,
+        now: OffsetDateTime,
+    ) {
         let mut keys = self.missing_keys(desired, directory);
         // In the order of `load`: parents come first.
         for (name, state) in std::mem::take(&mut self.states) {
@@ -311,7 +380,7 @@ impl Authorities {
     fn missing_keys(
         &self,
         desired: &Desired,
-        directory: &Directory,
+        directory: Option<&Directory>,
     ) -> IndexMap<AuthorityName, Result<PrivateKey, AuthorityFailure>> {
         let missing: Vec<_> = desired
             .authorities
@@ -336,7 +405,7 @@ impl Authorities {
         desired: &Desired,
         (name, wanted): (&AuthorityName, &LocalAuthority),
         (key, why): (PrivateKey, Making),
-        directory: &Directory,
+        directory: Option<&Directory>,
         now: OffsetDateTime,
     ) -> Result<Authority, AuthorityFailure> {
         let file = layout::authority_certificate(name);
@@ -361,9 +430,12 @@ impl Authorities {
             access: Access::with_mode(0o644),
         };
         let authority = Authority::new(name.clone(), key, chain).map_err(unusable)?;
-        match why {
-            Making::New => directory.create_new(&[spec])?,
-            Making::Due | Making::Changed => drop(directory.replace(&[spec])?),
+        match (directory, why) {
+            (None, _) => {}
+            (Some(directory), Making::New) => directory.create_new(&[spec])?,
+            (Some(directory), Making::Due | Making::Changed | Making::NotYetValid) => {
+                directory.replace(&[spec])?;
+            }
         }
         Ok(authority)
     }
@@ -381,12 +453,17 @@ impl Authorities {
 fn make_key(
     name: &AuthorityName,
     wanted: &LocalAuthority,
-    state: &Directory,
+    state: Option<&Directory>,
 ) -> Result<PrivateKey, AuthorityFailure> {
     let file = layout::authority_key(name);
     let failed = |cause| AuthorityFailure::Key { file: file.clone(), cause };
+    let passphrase = passphrase(wanted)?;
+    let Some(state) = state else {
+        // The quickest to make will do to see what it would sign.
+        return PrivateKey::generate(KeyAlgorithm::EcP256).map_err(failed);
+    };
     let key = PrivateKey::generate(wanted.key_algorithm).map_err(failed)?;
-    let text = match passphrase(wanted)? {
+    let text = match passphrase {
         Some(passphrase) => key.to_encrypted_pem(&passphrase).map_err(failed)?,
         None => key.to_pem(),
     };
@@ -439,17 +516,42 @@ fn outdated(
 ) -> Option<Making> {
     let signer = above.certificate();
     let path_length = own.ca_constraint().and_then(|ca| ca.path_length);
-    if own.issuer_der() != signer.subject_der()
-        || own.authority_key_id() != signer.subject_key_id()
+    if !own.names_as_issuer(signer)
+        || !own.is_signed_by(signer)
         || path_length != Some(u32::from(height(desired, name)))
     {
         return Some(Making::Changed);
     }
+    if now < own.validity().not_before {
+        return Some(Making::NotYetValid);
+    }
+    // One that already ends with its parent would gain nothing by a renewal.
+    let gains = own.validity().not_after < above.ends();
+    (gains && due(desired, own) <= now).then_some(Making::Due)
+}
+
+/// When an intermediate is to be signed anew.
+fn due(desired: &Desired, own: &Certificate) -> OffsetDateTime {
     let validity = own.validity();
     let issued_at = validity.not_before + desired.clock_skew;
-    let due = renewal_due(issued_at, validity.not_after, &own.fingerprint());
-    // One that already ends with its parent would gain nothing by a renewal.
-    (due <= now && validity.not_after < above.ends()).then_some(Making::Due)
+    renewal_due(issued_at, validity.not_after, &own.fingerprint())
+}
+
+/// What to tell in time of an intermediate that is due while its parent's key is elsewhere.
+fn unrenewable(
+    desired: &Desired,
+    (name, parent): (&AuthorityName, &AuthorityName),
+    own: &Certificate,
+    now: OffsetDateTime,
+) -> Option<String> {
+    (due(desired, own) <= now).then(|| {
+        format!(
+            "{name} is due to be signed anew and ends at {}, but its parent {parent} cannot sign: \
+             put {} back for one run",
+            rfc3339(own.validity().not_after),
+            layout::authority_key(parent)
+        )
+    })
 }
 
 /// How many CAs stand above an authority.

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::files::{self, Change};
 use crate::rotation::Renewal;
 use crate::time::rfc3339;
 use crate::x509::certificate::Certificate;
@@ -136,10 +137,20 @@ pub struct TrustChange {
 impl TrustChange {
     /// The change from one content to another; none where the roots are the same.
     pub(super) fn between(file: &str, old: &[Certificate], new: &[Certificate]) -> Option<Self> {
-        let missing = |from: &[Certificate], other: &[Certificate]| -> Vec<String> {
-            other.iter().filter(|root| !from.contains(root)).map(Certificate::subject).collect()
+        let missing = |from: &[Certificate], other: &[Certificate]| -> Vec<Certificate> {
+            other.iter().filter(|root| !from.contains(root)).cloned().collect()
         };
         let (added, removed) = (missing(old, new), missing(new, old));
+        // Two CAs of one name must be told apart, and a serial is not known before it is made.
+        let named = |roots: &[Certificate], others: &[Certificate], mark: &str| -> Vec<String> {
+            let name = |root: &Certificate| {
+                let has_namesake = others.iter().any(|o| o.subject_der() == root.subject_der());
+                root.subject() + if has_namesake { mark } else { "" }
+            };
+            roots.iter().map(name).collect()
+        };
+        let (added, removed) =
+            (named(&added, &removed, " (new)"), named(&removed, &added, " (old)"));
         (!added.is_empty() || !removed.is_empty()).then(|| Self {
             file: file.to_owned(),
             added,
@@ -155,7 +166,7 @@ pub(super) fn roll_out(changes: &[TrustChange], moved: &[String]) -> Vec<String>
         let files: Vec<_> = changes.iter().filter(|c| select(c)).map(|c| c.file.as_str()).collect();
         files.join(", ")
     };
-    let grown = files(&|change| !change.added.is_empty());
+    let grown = files(&|change| !change.added.is_empty() && change.removed.is_empty());
     let shrunk = files(&|change| change.added.is_empty() && !change.removed.is_empty());
     let both = files(&|change| !change.added.is_empty() && !change.removed.is_empty());
     let mut steps = Vec::new();
@@ -178,6 +189,13 @@ pub(super) fn roll_out(changes: &[TrustChange], moved: &[String]) -> Vec<String>
 }
 
 impl Report {
+    /// Takes over what became of the files, or would.
+    pub(super) fn count(&mut self, files: &files::Report) {
+        self.files_written = files.count(Change::Written);
+        self.files_kept = files.count(Change::Kept);
+        self.files_access_changed = files.count(Change::AccessChanged);
+    }
+
     /// Whether anything could not be done.
     pub fn has_failures(&self) -> bool {
         let failed = Action::Failed;

@@ -226,6 +226,17 @@ impl Certificate {
         self.facts.unjudged_constraint
     }
 
+    /// Whether this names `issuer` as its issuer: by its subject and, where both say one, by its key
+    /// identifier (RFC 5280 sections 4.1.2.4 and 4.2.1.1; a CA need not have one). Signatures are
+    /// not looked at.
+    pub fn names_as_issuer(&self, issuer: &Self) -> bool {
+        let same_key = match (self.authority_key_id(), issuer.subject_key_id()) {
+            (Some(named), Some(own)) => named == own,
+            _ => true,
+        };
+        same_key && self.issuer_der() == issuer.subject_der()
+    }
+
     /// Whether issuer and subject are one name: a root, where its signature holds too.
     pub fn is_self_issued(&self) -> bool {
         self.facts.subject == self.facts.issuer
