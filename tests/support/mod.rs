@@ -10,5 +10,6 @@ pub mod http;
 pub mod mutual_tls;
 pub mod openssl;
 pub mod pkilint;
+pub mod site;
 pub mod tools;
 pub mod wait;
