@@ -37,7 +37,8 @@ pub enum ProfileError {
     },
     /// The issuer is not valid yet, by our clock.
     #[error(
-        "the issuer's certificate is not valid before {}; see whether this machine's clock is right",
+        "the issuer's certificate is not valid before {}; see whether this machine's clock is \
+         right",
         rfc3339(*.not_before)
     )]
     IssuerNotYetValid {

@@ -149,7 +149,8 @@ impl PrivateKey {
 
     fn from_pkcs1(der: &[u8]) -> Result<Self, KeyError> {
         let malformed = || KeyError::MalformedPrivateKey { form: "PKCS#1" };
-        // Looked at first: the library refuses a size without saying so, and takes an exponent of 3.
+        // Looked at first: the library does not say that it refuses a size, and takes an exponent
+        // of 3.
         let (modulus, exponent) = rsa_numbers(der).map_err(|_| malformed())?;
         let algorithm = rsa_algorithm(modulus.as_bytes(), exponent.as_bytes())?;
         let pair = rsa::KeyPair::from_der(der).map_err(|_| malformed())?;
