@@ -19,6 +19,7 @@ use crate::store::{Reader, StoreError, read_foreign, read_passphrase};
 use crate::time::{Lifetime, OffsetDateTime, renewal_due, rfc3339, roughly};
 use crate::x509::certificate::{Certificate, CertificateError};
 use crate::x509::key::{KeyAlgorithm, KeyError, PrivateKey};
+use crate::x509::verification::check_signature;
 
 /// Why an authority cannot sign in this run.
 #[derive(Debug, Error)]
@@ -517,7 +518,7 @@ fn outdated(
     let signer = above.certificate();
     let path_length = own.ca_constraint().and_then(|ca| ca.path_length);
     if !own.names_as_issuer(signer)
-        || !own.is_signed_by(signer)
+        || check_signature(own, signer).is_err()
         || path_length != Some(u32::from(height(desired, name)))
     {
         return Some(Making::Changed);
