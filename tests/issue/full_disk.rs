@@ -71,7 +71,7 @@ fn a_full_disk_changes_nothing_and_the_next_run_goes_on() {
     let site = Site::colorapp();
     let probe = "unshare --user --map-root-user --mount mount -t tmpfs -o size=96k none /mnt";
     let (script, words) = match site.shell(probe, "").code {
-        Some(0) => (SMALL_DISK, ["the disk is full", "free at least"]),
+        Some(0) => (SMALL_DISK, ["the disk is full", "bytes are free and run again"]),
         _ => (SMALL_FILES, ["File too large", "cannot write"]),
     };
     let forced = "issue -f mesh.yaml -o certs -q --force front --force colorapp-blue";

@@ -117,7 +117,7 @@ fn wrong_usage_exits_with_2_and_says_how() {
         ("issue extra", "unexpected argument 'extra'"),
         ("issue --format xml", "[possible values: table, json, yaml]"),
         ("issue -f", "a value is required for '--file <FILE>'"),
-        ("isue", "a similar subcommand exists: 'issue'"),
+        ("isue", "tip: some similar subcommands exist"),
     ] {
         let run = site.certctl(arguments);
         assert_eq!(run.code, Some(2), "{arguments}: {}", run.stderr);
