@@ -7,19 +7,23 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use indexmap::IndexMap;
-use rayon::prelude::*;
 use thiserror::Error;
 
 use crate::authority::{Authority, AuthorityError, check_chain, check_valid};
 use crate::desired::{self, Desired, ImportedAuthority, LocalAuthority};
-use crate::files::{Access, Directory, FileName, FileSpec, FilesError};
+use crate::files::{FileName, FilesError};
 use crate::identity::AuthorityName;
 use crate::layout;
 use crate::store::{Reader, StoreError, read_foreign, read_passphrase};
-use crate::time::{Lifetime, OffsetDateTime, renewal_due, rfc3339, roughly};
+use crate::time::{OffsetDateTime, renewal_due, rfc3339};
 use crate::x509::certificate::{Certificate, CertificateError};
-use crate::x509::key::{KeyAlgorithm, KeyError, PrivateKey};
+use crate::x509::key::{KeyError, PrivateKey};
 use crate::x509::verification::check_signature;
+
+mod making;
+mod notes;
+
+use notes::unrenewable;
 
 /// Why an authority cannot sign in this run.
 #[derive(Debug, Error)]
@@ -304,143 +308,6 @@ impl Authorities {
         Ok(())
     }
 
-    /// A CA that exists is not remade because the mesh file changed its mind.
-    fn note_differences(&mut self, wanted: &LocalAuthority, authority: &Authority) {
-        let certificate = authority.certificate();
-        let mut differences = Vec::new();
-        if let Some(name) = wanted.subject.common_name.as_deref()
-            && certificate.common_name() != Some(name)
-        {
-            differences.push(format!("the common name {:?}", certificate.common_name()));
-        }
-        if authority.key_algorithm() != wanted.key_algorithm {
-            differences.push(format!("a key of {}", authority.key_algorithm()));
-        }
-        if !differences.is_empty() {
-            self.notes.push(format!(
-                "{} exists with {}, which the mesh file wants otherwise; a CA is not remade: add \
-                 another authority and move to it",
-                authority.name(),
-                differences.join(" and ")
-            ));
-        }
-    }
-
-    /// Tells in time that an authority ends: when a tenth of its life is left, and when it cuts
-    /// its leaves short.
-    fn note_end(&mut self, desired: &Desired, authority: &Authority, now: OffsetDateTime) {
-        const WHAT_TO_DO: &str =
-            "add another authority, trust it everywhere, then move its nodes to it";
-        let name = authority.name();
-        let leaves = desired.identities.values().filter(|identity| identity.authority == *name);
-        let longest: Option<Lifetime> = leaves.map(|identity| identity.lifetime).max();
-        let left = authority.ends() - now;
-        let in_words = roughly(left.unsigned_abs());
-        // An intermediate is renewed by its parent, whose own end is told.
-        let is_root = authority.chain().len() == 1;
-        if left.is_negative() {
-            self.notes.push(format!("{name} has ended and can sign nothing; {WHAT_TO_DO}"));
-        } else if let Some(longest) = longest.filter(|longest| left < longest.duration()) {
-            self.notes.push(format!(
-                "{name} ends in {in_words}, so its leaves end with it, short of the {longest} that \
-                 are wanted; {WHAT_TO_DO}"
-            ));
-        } else if is_root && left < authority.certificate().validity().length() / 10 {
-            self.notes.push(format!("{name} ends in {in_words}; {WHAT_TO_DO}"));
-        }
-    }
-
-    /// Makes what is to be made, parents first: each key is on disk before anything is signed
-    /// with it. A failure stops that authority, and those below it, alone. Without a directory all
-    /// is only rehearsed, with keys that are thrown away.
-    pub(super) fn make(
-        &mut self,
-        desired: &Desired,
-        directory: Option<&Directory>,
-        now: OffsetDateTime,
-    ) {
-        let mut keys = self.missing_keys(desired, directory);
-        // In the order of `load`: parents come first.
-        for (name, state) in std::mem::take(&mut self.states) {
-            let state = match (state, &desired.authorities[&name]) {
-                (State::ToMake { key, why }, desired::Authority::Local(wanted)) => key
-                    .map(Ok)
-                    .or_else(|| keys.swap_remove(&name))
-                    .unwrap_or(Err(AuthorityFailure::NotMade))
-                    .and_then(|key| {
-                        self.certify(desired, (&name, wanted), (key, why), directory, now)
-                    })
-                    .map_or_else(|failure| State::Failed(Arc::new(failure)), State::Ready),
-                (state, _) => state,
-            };
-            self.states.insert(name, state);
-        }
-    }
-
-    /// RSA keys take long; all that are missing are made side by side.
-    fn missing_keys(
-        &self,
-        desired: &Desired,
-        directory: Option<&Directory>,
-    ) -> IndexMap<AuthorityName, Result<PrivateKey, AuthorityFailure>> {
-        let missing: Vec<_> = desired
-            .authorities
-            .iter()
-            .filter_map(|(name, authority)| match (authority, &self.states[name]) {
-                (desired::Authority::Local(wanted), State::ToMake { key: None, .. }) => {
-                    Some((name, wanted))
-                }
-                _ => None,
-            })
-            .collect();
-        missing
-            .par_iter()
-            .map(|(name, wanted)| ((*name).clone(), make_key(name, wanted, directory)))
-            .collect::<Vec<_>>()
-            .into_iter()
-            .collect()
-    }
-
-    fn certify(
-        &self,
-        desired: &Desired,
-        (name, wanted): (&AuthorityName, &LocalAuthority),
-        (key, why): (PrivateKey, Making),
-        directory: Option<&Directory>,
-        now: OffsetDateTime,
-    ) -> Result<Authority, AuthorityFailure> {
-        let file = layout::authority_certificate(name);
-        let unusable = |cause| AuthorityFailure::Unusable { file: file.clone(), cause };
-        let skew = desired.clock_skew;
-        let chain = match &wanted.parent {
-            None => vec![Authority::make_root(wanted, skew, &key, now).map_err(unusable)?],
-            Some(parent) => {
-                let above = self
-                    .signer(parent)
-                    .map_err(|cause| AuthorityFailure::Parent { parent: parent.clone(), cause })?;
-                let below = height(desired, name);
-                let own = above
-                    .make_intermediate(wanted, skew, below, key.public(), now)
-                    .map_err(unusable)?;
-                [&[own], above.chain()].concat()
-            }
-        };
-        let spec = FileSpec {
-            name: FileName::parse(file.clone())?,
-            contents: chain[0].to_pem().into(),
-            access: Access::with_mode(0o644),
-        };
-        let authority = Authority::new(name.clone(), key, chain).map_err(unusable)?;
-        match (directory, why) {
-            (None, _) => {}
-            (Some(directory), Making::New) => directory.create_new(&[spec])?,
-            (Some(directory), Making::Due | Making::Changed | Making::NotYetValid) => {
-                directory.replace(&[spec])?;
-            }
-        }
-        Ok(authority)
-    }
-
     /// The authority of that name if it can sign by now, or why it cannot.
     pub(super) fn signer(&self, name: &AuthorityName) -> Result<&Authority, Arc<AuthorityFailure>> {
         match &self.states[name] {
@@ -449,31 +316,6 @@ impl Authorities {
             State::ToMake { .. } => Err(Arc::new(AuthorityFailure::NotMade)),
         }
     }
-}
-
-fn make_key(
-    name: &AuthorityName,
-    wanted: &LocalAuthority,
-    state: Option<&Directory>,
-) -> Result<PrivateKey, AuthorityFailure> {
-    let file = layout::authority_key(name);
-    let failed = |cause| AuthorityFailure::Key { file: file.clone(), cause };
-    let passphrase = passphrase(wanted)?;
-    let Some(state) = state else {
-        // The quickest to make will do to see what it would sign.
-        return PrivateKey::generate(KeyAlgorithm::EcP256).map_err(failed);
-    };
-    let key = PrivateKey::generate(wanted.key_algorithm).map_err(failed)?;
-    let text = match passphrase {
-        Some(passphrase) => key.to_encrypted_pem(&passphrase).map_err(failed)?,
-        None => key.to_pem(),
-    };
-    state.create_new(&[FileSpec {
-        name: FileName::parse(file.clone())?,
-        contents: text.as_bytes().to_vec().into(),
-        access: Access::with_mode(0o600),
-    }])?;
-    Ok(key)
 }
 
 fn load_imported(
@@ -536,23 +378,6 @@ fn due(desired: &Desired, own: &Certificate) -> OffsetDateTime {
     let validity = own.validity();
     let issued_at = validity.not_before + desired.clock_skew;
     renewal_due(issued_at, validity.not_after, &own.fingerprint())
-}
-
-/// What to tell in time of an intermediate that is due while its parent's key is elsewhere.
-fn unrenewable(
-    desired: &Desired,
-    (name, parent): (&AuthorityName, &AuthorityName),
-    own: &Certificate,
-    now: OffsetDateTime,
-) -> Option<String> {
-    (due(desired, own) <= now).then(|| {
-        format!(
-            "{name} is due to be signed anew and ends at {}, but its parent {parent} cannot sign: \
-             put {} back for one run",
-            rfc3339(own.validity().not_after),
-            layout::authority_key(parent)
-        )
-    })
 }
 
 /// How many CAs stand above an authority.

@@ -1,0 +1,176 @@
+//! Making authorities: keys first, all on disk before anything is signed with one.
+
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+use rayon::prelude::*;
+
+use super::{Authorities, AuthorityFailure, Making, State, height, passphrase};
+use crate::authority::Authority;
+use crate::desired::{self, Desired, LocalAuthority};
+use crate::files::{Access, Directory, FileName, FileSpec};
+use crate::identity::AuthorityName;
+use crate::layout;
+use crate::time::OffsetDateTime;
+use crate::x509::key::{KeyAlgorithm, PrivateKey};
+
+type Failure = Arc<AuthorityFailure>;
+
+/// New keys, or why there is none.
+type Keys = IndexMap<AuthorityName, Result<PrivateKey, Failure>>;
+
+impl Authorities {
+    /// Makes what is to be made, parents first. A failure stops that authority, and those below
+    /// it, alone. Without a directory all is only rehearsed, with keys that are thrown away.
+    pub(in crate::issue) fn make(
+        &mut self,
+        desired: &Desired,
+        directory: Option<&Directory>,
+        now: OffsetDateTime,
+    ) {
+        let mut keys = self.missing_keys(desired, directory);
+        let mut made = Vec::new();
+        // In the order of `load`: parents come first.
+        for (name, state) in std::mem::take(&mut self.states) {
+            let state = match (state, &desired.authorities[&name]) {
+                (State::ToMake { key, why }, desired::Authority::Local(wanted)) => {
+                    let key = key.map(Ok).or_else(|| keys.swap_remove(&name));
+                    key.unwrap_or_else(|| Err(Arc::new(AuthorityFailure::NotMade)))
+                        .and_then(|key| self.certify(desired, (&name, wanted), key, now))
+                        .inspect(|_| made.push((name.clone(), why)))
+                        .map_or_else(State::Failed, State::Ready)
+                }
+                (state, _) => state,
+            };
+            self.states.insert(name, state);
+        }
+        if let Some(directory) = directory {
+            self.keep(directory, &made);
+        }
+    }
+
+    /// RSA keys take long; all that are missing are made side by side, and reach the disk together.
+    fn missing_keys(&self, desired: &Desired, directory: Option<&Directory>) -> Keys {
+        let mut missing = Vec::new();
+        for (name, authority) in &desired.authorities {
+            if let desired::Authority::Local(wanted) = authority
+                && let State::ToMake { key: None, .. } = &self.states[name]
+            {
+                missing.push((name, wanted));
+            }
+        }
+        let made: Vec<_> = missing
+            .par_iter()
+            .map(|(name, wanted)| {
+                let made = make_key(name, wanted, directory.is_none()).map_err(Arc::new);
+                ((*name).clone(), made)
+            })
+            .collect();
+        let (keys, specs): (Vec<_>, Vec<_>) = made
+            .into_iter()
+            .map(|(name, made)| match made {
+                Ok((key, spec)) => ((name, Ok(key)), Some(spec)),
+                Err(failure) => ((name, Err(failure)), None),
+            })
+            .unzip();
+        let mut keys = Keys::from_iter(keys);
+        let specs: Vec<_> = specs.into_iter().flatten().collect();
+        if let Some(directory) = directory
+            && !specs.is_empty()
+            && let Err(error) = directory.create_new(&specs)
+        {
+            let failure = Arc::new(AuthorityFailure::from(error));
+            keys.values_mut().filter(|key| key.is_ok()).for_each(|key| {
+                *key = Err(Arc::clone(&failure));
+            });
+        }
+        keys
+    }
+
+    fn certify(
+        &self,
+        desired: &Desired,
+        (name, wanted): (&AuthorityName, &LocalAuthority),
+        key: PrivateKey,
+        now: OffsetDateTime,
+    ) -> Result<Authority, Failure> {
+        let unusable = |cause| {
+            let file = layout::authority_certificate(name);
+            Arc::new(AuthorityFailure::Unusable { file, cause })
+        };
+        let skew = desired.clock_skew;
+        let chain = match &wanted.parent {
+            None => vec![Authority::make_root(wanted, skew, &key, now).map_err(unusable)?],
+            Some(parent) => {
+                let above = self.signer(parent).map_err(|cause| {
+                    Arc::new(AuthorityFailure::Parent { parent: parent.clone(), cause })
+                })?;
+                let below = height(desired, name);
+                let own = above
+                    .make_intermediate(wanted, skew, below, key.public(), now)
+                    .map_err(unusable)?;
+                [&[own], above.chain()].concat()
+            }
+        };
+        Authority::new(name.clone(), key, chain).map_err(unusable)
+    }
+
+    /// Puts the certificates that were made on disk, before any leaf of theirs.
+    fn keep(&mut self, directory: &Directory, made: &[(AuthorityName, Making)]) {
+        for (names, create) in [(named(made, true), true), (named(made, false), false)] {
+            let specs: Result<Vec<_>, _> =
+                names.iter().filter_map(|name| self.certificate_file(name)).collect();
+            let kept = specs.and_then(|specs| match (specs.is_empty(), create) {
+                (true, _) => Ok(()),
+                (false, true) => directory.create_new(&specs),
+                (false, false) => directory.replace(&specs).map(drop),
+            });
+            if let Err(error) = kept {
+                let failure = Arc::new(AuthorityFailure::from(error));
+                for name in names {
+                    self.states[name] = State::Failed(Arc::clone(&failure));
+                }
+            }
+        }
+    }
+
+    fn certificate_file(
+        &self,
+        name: &AuthorityName,
+    ) -> Option<Result<FileSpec, crate::files::FilesError>> {
+        let State::Ready(authority) = &self.states[name] else { return None };
+        Some(FileName::parse(layout::authority_certificate(name)).map(|name| FileSpec {
+            name,
+            contents: authority.certificate().to_pem().into(),
+            access: Access::with_mode(0o644),
+        }))
+    }
+}
+
+/// The authorities that were made for the first time, or those that were made anew.
+fn named(made: &[(AuthorityName, Making)], first: bool) -> Vec<&AuthorityName> {
+    made.iter().filter(|(_, why)| (*why == Making::New) == first).map(|(name, _)| name).collect()
+}
+
+fn make_key(
+    name: &AuthorityName,
+    wanted: &LocalAuthority,
+    rehearsal: bool,
+) -> Result<(PrivateKey, FileSpec), AuthorityFailure> {
+    let file = layout::authority_key(name);
+    let failed = |cause| AuthorityFailure::Key { file: file.clone(), cause };
+    let passphrase = passphrase(wanted)?;
+    // The quickest to make will do to see what it would sign.
+    let algorithm = if rehearsal { KeyAlgorithm::EcP256 } else { wanted.key_algorithm };
+    let key = PrivateKey::generate(algorithm).map_err(failed)?;
+    let text = match passphrase.filter(|_| !rehearsal) {
+        Some(passphrase) => key.to_encrypted_pem(&passphrase).map_err(failed)?,
+        None => key.to_pem(),
+    };
+    let spec = FileSpec {
+        name: FileName::parse(file)?,
+        contents: text.as_bytes().to_vec().into(),
+        access: Access::with_mode(0o600),
+    };
+    Ok((key, spec))
+}

@@ -1,0 +1,142 @@
+//! What every published file is to hold, and who may read it.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use super::authorities::{Authorities, State};
+use super::node::Node;
+use super::{IssueError, Order};
+use crate::desired::{self, Account, Identity, TrustSet};
+use crate::files::{Access, Contents, FileName, FileSpec};
+use crate::identity::AuthorityName;
+use crate::layout::{self, Content};
+use crate::x509::certificate::Certificate;
+
+impl Order<'_> {
+    /// Every file whose content is known; what failed is left out, and so stays as it lies.
+    pub(super) fn files(
+        &self,
+        authorities: &Authorities,
+        nodes: &[Node<'_>],
+    ) -> Result<Vec<FileSpec>, IssueError> {
+        let nodes: HashMap<_, _> = nodes.iter().map(|node| (&node.identity.name, node)).collect();
+        let mut specs = Vec::new();
+        for file in layout::files(self.desired) {
+            let public = Access::with_mode(0o644);
+            let (contents, access) = match &file.content {
+                Content::AuthorityKey(_) => (None, public),
+                Content::AuthorityCertificate(name) => {
+                    (self.authority_certificate(authorities, name), public)
+                }
+                Content::Bundle(set) => (trust(authorities, set).map(Contents::from), public),
+                Content::Key(name) => {
+                    let node = nodes[*name];
+                    (node.key(), access(node.identity, node.identity.files.mode)?)
+                }
+                Content::Certificate(name) => {
+                    (nodes[*name].certificate(), access(nodes[*name].identity, 0o644)?)
+                }
+                Content::Chain(name) => {
+                    (nodes[*name].chain(), access(nodes[*name].identity, 0o644)?)
+                }
+                Content::Trust(name, set)
+                | Content::ListenerTrust(name, set)
+                | Content::BackendTrust(name, _, set) => (
+                    trust(authorities, set).map(Contents::from),
+                    access(nodes[*name].identity, 0o644)?,
+                ),
+            };
+            if let Some(contents) = contents {
+                specs.push(FileSpec { name: FileName::parse(file.name)?, contents, access });
+            }
+        }
+        Ok(specs)
+    }
+
+    /// An authority's certificate as a published file; none where it lies in the output directory
+    /// already, because that is also where the authority lives.
+    pub(super) fn authority_certificate(
+        &self,
+        authorities: &Authorities,
+        name: &AuthorityName,
+    ) -> Option<Contents> {
+        let source = match &self.desired.authorities[name] {
+            desired::Authority::Local(_) => None,
+            desired::Authority::Imported(imported) => Some(&imported.certificate),
+            desired::Authority::TrustOnly(partner) => Some(&partner.certificates),
+        };
+        let local = source.is_none();
+        if local && !self.state_is_apart() {
+            return None;
+        }
+        // Nor where that is the very file that it was read from, which may hold more.
+        let file = self.output.join(layout::authority_certificate(name));
+        if source.is_some_and(|source| is_same_file(source, &file)) {
+            return None;
+        }
+        let certificates = match &authorities.states[name] {
+            State::Ready(authority) => std::slice::from_ref(authority.certificate()),
+            State::Mute { certificates, .. } if local => &certificates[..1],
+            State::Mute { certificates, .. } => certificates,
+            State::ToMake { .. } | State::Failed(_) => return None,
+        };
+        Some(pem(certificates).into())
+    }
+}
+
+/// The roots of a trust set, each once, in mesh order; or the one of its authorities whose roots
+/// are unknown.
+pub(super) fn trust_roots<'a>(
+    authorities: &Authorities,
+    set: &'a TrustSet,
+) -> Result<Vec<Certificate>, &'a AuthorityName> {
+    let mut roots: Vec<Certificate> = Vec::new();
+    for name in set.names() {
+        for root in authorities.states[name].roots().ok_or(name)? {
+            if !roots.contains(root) {
+                roots.push(root.clone());
+            }
+        }
+    }
+    Ok(roots)
+}
+
+pub(super) fn trust(authorities: &Authorities, set: &TrustSet) -> Option<String> {
+    trust_roots(authorities, set).ok().map(|roots| pem(&roots))
+}
+
+pub(super) fn is_same_file(one: &Path, other: &Path) -> bool {
+    match (std::fs::canonicalize(one), std::fs::canonicalize(other)) {
+        (Ok(one), Ok(other)) => one == other,
+        _ => false,
+    }
+}
+
+pub(super) fn pem(certificates: &[Certificate]) -> String {
+    certificates.iter().map(Certificate::to_pem).collect()
+}
+
+pub(super) fn access(identity: &Identity, mode: u32) -> Result<Access, IssueError> {
+    let unknown = |field, name: &str| IssueError::UnknownAccount {
+        node: identity.name.clone(),
+        field,
+        name: name.to_owned(),
+    };
+    let owner = match &identity.files.owner {
+        None => None,
+        Some(Account::Id(id)) => Some(*id),
+        Some(Account::Name(name)) => match nix::unistd::User::from_name(name) {
+            Ok(Some(user)) => Some(user.uid.as_raw()),
+            _ => return Err(unknown("owner", name)),
+        },
+    };
+    let group = match &identity.files.group {
+        None => None,
+        Some(Account::Id(id)) => Some(*id),
+        Some(Account::Name(name)) => match nix::unistd::Group::from_name(name) {
+            Ok(Some(group)) => Some(group.gid.as_raw()),
+            _ => return Err(unknown("group", name)),
+        },
+    };
+    Ok(Access { owner, group, mode })
+}
