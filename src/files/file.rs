@@ -60,7 +60,7 @@ impl OpenFile {
             return Err(FilesError::system("read", self.path.clone(), Errno::AGAIN));
         }
         bytes.truncate(filled);
-        Ok(bytes.into())
+        Ok(Contents::read(bytes, &self.stat))
     }
 
     /// Whether these are the file's bytes.

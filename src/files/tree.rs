@@ -4,7 +4,9 @@ use std::collections::HashSet;
 use std::ffi::OsString;
 
 use rayon::prelude::*;
+use rustix::fs::Stat;
 
+use super::contents::Origin;
 use super::file::OpenFile;
 use super::folder::{Entry, Folder};
 use super::{Change, Contents, FileName, FileSpec, FilesError, MAX_FILE_BYTES};
@@ -89,6 +91,9 @@ impl<'a> Tree<'a> {
     }
 
     fn status(&self, spec: &FileSpec) -> Result<Status, FilesError> {
+        if let Some(status) = self.untouched(spec)? {
+            return Ok(status);
+        }
         let (file, place) = match self.find(&spec.name)? {
             Found::Absent => return Ok(Status { change: Change::Written, place: Place::Absent }),
             Found::Foreign(A_DIRECTORY) => return Err(self.foreign(&spec.name, A_DIRECTORY)),
@@ -98,14 +103,33 @@ impl<'a> Tree<'a> {
             Found::Live(file) => (file, Place::Live),
             Found::Plain(file) => (file, Place::Plain),
         };
-        let change = if !file.holds(&spec.contents)? {
-            Change::Written
-        } else if spec.access.holds_for(&file.stat) {
-            Change::Kept
-        } else {
-            Change::AccessChanged
+        let change = match file.holds(&spec.contents)? {
+            true => access_change(spec, &file.stat),
+            false => Change::Written,
         };
         Ok(Status { change, place })
+    }
+
+    /// The status of a file whose wanted bytes were read from itself, which nobody touched since.
+    fn untouched(&self, spec: &FileSpec) -> Result<Option<Status>, FilesError> {
+        let (Some(origin), None) = (spec.contents.origin(), &self.committed) else {
+            return Ok(None);
+        };
+        let (folder, place) = match &self.generation {
+            Some(generation)
+                if self
+                    .top
+                    .read_link(&spec.name)?
+                    .is_some_and(|to| to == live_target(&spec.name)) =>
+            {
+                (&generation.folder, Place::Live)
+            }
+            _ => (self.top, Place::Plain),
+        };
+        Ok(folder
+            .stat(&spec.name)?
+            .filter(|stat| Origin::of(stat) == origin)
+            .map(|stat| Status { change: access_change(spec, &stat), place }))
     }
 
     fn find(&self, name: &FileName) -> Result<Found, FilesError> {
@@ -137,6 +161,10 @@ impl<'a> Tree<'a> {
     fn foreign(&self, name: &FileName, what: &'static str) -> FilesError {
         FilesError::NotAFile { path: self.top.path().join(name), what }
     }
+}
+
+fn access_change(spec: &FileSpec, stat: &Stat) -> Change {
+    if spec.access.holds_for(stat) { Change::Kept } else { Change::AccessChanged }
 }
 
 /// Refuses what could not be written or read back.
