@@ -140,7 +140,7 @@ fn what_a_node_does_not_have_is_refused_and_nothing_is_written() {
         ("--csr front.csr --node front --authority partner", "it is trusted only"),
         (
             "--csr front.csr --node front --state elsewhere",
-            "ca_1 cannot sign: it has not been made",
+            "ca_1 cannot sign: it is yet to be made",
         ),
         ("--csr - --node front -f -", "at once"),
     ] {

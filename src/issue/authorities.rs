@@ -99,8 +99,8 @@ pub enum AuthorityFailure {
         #[source]
         cause: Arc<AuthorityFailure>,
     },
-    /// It is yet to be made.
-    #[error("it has not been made")]
+    /// It is yet to be made, or its certificate to be signed anew.
+    #[error("it is yet to be made, or signed anew: run `certctl issue`")]
     NotMade,
     /// It never signs.
     #[error("it is trusted only, and signs nothing")]

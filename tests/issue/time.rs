@@ -6,7 +6,8 @@ use std::path::Path;
 use certctl::desired::Desired;
 use certctl::desired::mesh_file;
 use certctl::files::Layout;
-use certctl::issue::{Action, Order, Progress, Report};
+use certctl::identity::AuthorityName;
+use certctl::issue::{Action, Order, Progress, Report, signer};
 use certctl::time::{Clock, OffsetDateTime};
 use certctl::x509::certificate::Certificate;
 
@@ -194,6 +195,22 @@ fn an_intermediate_that_cannot_be_renewed_is_told_of_in_time() {
     let report = mesh.at(101 * DAY);
     assert_eq!(authority(&report, "mid").0, Action::Renewed);
     mesh.verifies("top", "a", 101 * DAY);
+}
+
+#[test]
+fn who_signs_by_an_intermediate_that_is_due_is_told_to_issue_first() {
+    let mesh = Years::of(
+        "top: {}, mid: { local: { parent: top, lifetime: 100d } }",
+        "a: { authority: mid }",
+    );
+    mesh.at(0);
+    let (name, certs) = (AuthorityName::parse("mid").unwrap(), mesh.site.path("certs"));
+    let signer = |day| signer(&mesh.desired(), &certs, &name, mesh.moment(day * DAY));
+    assert!(signer(40).is_ok());
+    let words = "it is yet to be made, or signed anew: run `certctl issue`";
+    assert_eq!(signer(70).unwrap_err().to_string(), words);
+    mesh.at(70 * DAY);
+    assert!(signer(70).is_ok());
 }
 
 #[test]
