@@ -117,7 +117,7 @@ impl Order<'_> {
         report.nodes.iter_mut().filter(made).for_each(|line| line.certificate = None);
         match &output {
             Some(view) => report.count(&view.compare(&files)?),
-            None => report.files_written = files.len(),
+            None => report.files_written += files.len(),
         }
         if output.as_ref().is_some_and(|view| view.unfinished().unwrap_or(false)) {
             report.notes.push("an interrupted run will be finished or undone first".to_owned());
@@ -169,10 +169,11 @@ impl Order<'_> {
             authorities.stop_those_elsewhere(read_output, self.output, self.state)?;
         }
         let to_make = authorities.to_make();
-        authorities.make(self.desired, state, self.now);
+        let made_files = authorities.make(self.desired, state, self.now);
         let mut nodes = self.look(&authorities, read_output);
         self.issue(&authorities, &mut nodes, state.is_none(), made);
         let mut report = self.report(&authorities, &to_make, &nodes);
+        report.files_written = made_files;
         self.describe_trust(&mut report, &authorities, &nodes, read_output)?;
         report.notes.extend(self.note_layout()?);
         report.notes.extend(self.open_keys());

@@ -128,8 +128,7 @@ fn in_words(report: &Report, output: &Path, now: OffsetDateTime) -> String {
         ]);
     }
     text += &table.to_string();
-    let mut table =
-        Table::new(["NODE", "AUTHORITY", "ACTION", "ENDS IN", "RENEWS IN", "SERIAL", "WHY"]);
+    let mut table = Table::new(["NODE", "AUTHORITY", "ACTION", "ENDS IN", "RENEWS IN", "WHY"]);
     for line in &report.nodes {
         let certificate = line.certificate.as_ref();
         let renews = match certificate {
@@ -143,7 +142,6 @@ fn in_words(report: &Report, output: &Path, now: OffsetDateTime) -> String {
             action(line.action, report.dry_run),
             certificate.map_or_else(String::new, |c| until(&c.not_after, now)),
             renews,
-            certificate.map_or_else(String::new, |c| c.serial.chars().take(16).collect()),
             line.reason.clone().unwrap_or_default(),
         ]);
     }
@@ -155,12 +153,15 @@ fn in_words(report: &Report, output: &Path, now: OffsetDateTime) -> String {
         text += &format!(
             "\ntrust   {}:{}{}",
             change.file,
-            list("+", &change.added),
-            list("-", &change.removed)
+            list("+ ", &change.added),
+            list("- ", &change.removed)
         );
     }
+    if !report.roll_out.is_empty() {
+        text += "\nroll out in this order:";
+    }
     for (number, step) in (1..).zip(&report.roll_out) {
-        text += &format!("\nroll out {number}. {step}");
+        text += &format!("\n  {number}. {step}");
     }
     for name in &report.left_over {
         text += &format!("\nnote    {name} belongs to nothing in the mesh file; remove it if so");
@@ -169,8 +170,9 @@ fn in_words(report: &Report, output: &Path, now: OffsetDateTime) -> String {
         text += &format!("\nnote    {note}");
     }
     let would_be = if report.dry_run { "would be " } else { "" };
+    let files = if report.files_written == 1 { "file" } else { "files" };
     let mut summary = format!(
-        "{} files {would_be}written, {} right already",
+        "{} {files} {would_be}written, {} right already",
         report.files_written, report.files_kept
     );
     if report.files_access_changed > 0 {

@@ -308,6 +308,15 @@ impl Authorities {
         Ok(())
     }
 
+    /// Whose root a certificate is: by authority, or by subject where it is of none.
+    pub(super) fn name_of(&self, root: &Certificate) -> String {
+        let is_its = |state: &State| state.roots().is_some_and(|roots| roots.contains(root));
+        match self.states.iter().find(|(_, state)| is_its(state)) {
+            Some((name, _)) => name.to_string(),
+            None => root.common_name().map_or_else(|| root.subject(), str::to_owned),
+        }
+    }
+
     /// The authority of that name if it can sign by now, or why it cannot.
     pub(super) fn signer(&self, name: &AuthorityName) -> Result<&Authority, Arc<AuthorityFailure>> {
         match &self.states[name] {

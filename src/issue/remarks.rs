@@ -42,7 +42,8 @@ impl Order<'_> {
             };
             let Some(old) = old else { continue };
             let old = Certificate::all_from_pem(old.as_bytes()).unwrap_or_default();
-            report.trust_changes.extend(TrustChange::between(&file.name, &old, &new));
+            let name = |root: &Certificate| authorities.name_of(root);
+            report.trust_changes.extend(TrustChange::between(&file.name, &old, &new, name));
         }
         let moved: Vec<_> = nodes.iter().filter(|node| node.moves()).collect();
         let moved: Vec<_> = moved.iter().map(|node| node.identity.name.to_string()).collect();

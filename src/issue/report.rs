@@ -128,33 +128,35 @@ impl Action {
 pub struct TrustChange {
     /// The file.
     pub file: String,
-    /// The subjects of the roots that are new in it.
+    /// The roots that are new in it: by authority, or by subject where that is of none.
     pub added: Vec<String>,
-    /// The subjects of the roots that are gone from it.
+    /// The roots that are gone from it.
     pub removed: Vec<String>,
 }
 
 impl TrustChange {
     /// The change from one content to another; none where the roots are the same.
-    pub(super) fn between(file: &str, old: &[Certificate], new: &[Certificate]) -> Option<Self> {
-        let missing = |from: &[Certificate], other: &[Certificate]| -> Vec<Certificate> {
-            other.iter().filter(|root| !from.contains(root)).cloned().collect()
+    pub(super) fn between(
+        file: &str,
+        old: &[Certificate],
+        new: &[Certificate],
+        name: impl Fn(&Certificate) -> String,
+    ) -> Option<Self> {
+        let missing = |from: &[Certificate], other: &[Certificate]| -> Vec<String> {
+            other.iter().filter(|root| !from.contains(root)).map(&name).collect()
         };
         let (added, removed) = (missing(old, new), missing(new, old));
         // Two CAs of one name must be told apart, and a serial is not known before it is made.
-        let named = |roots: &[Certificate], others: &[Certificate], mark: &str| -> Vec<String> {
-            let name = |root: &Certificate| {
-                let has_namesake = others.iter().any(|o| o.subject_der() == root.subject_der());
-                root.subject() + if has_namesake { mark } else { "" }
+        let marked = |names: &[String], others: &[String], mark: &str| -> Vec<String> {
+            let marked = |name: &String| {
+                if others.contains(name) { format!("{name} ({mark})") } else { name.clone() }
             };
-            roots.iter().map(name).collect()
+            names.iter().map(marked).collect()
         };
-        let (added, removed) =
-            (named(&added, &removed, " (new)"), named(&removed, &added, " (old)"));
         (!added.is_empty() || !removed.is_empty()).then(|| Self {
             file: file.to_owned(),
-            added,
-            removed,
+            added: marked(&added, &removed, "new"),
+            removed: marked(&removed, &added, "old"),
         })
     }
 }
@@ -191,7 +193,7 @@ pub(super) fn roll_out(changes: &[TrustChange], moved: &[String]) -> Vec<String>
 impl Report {
     /// Takes over what became of the files, or would.
     pub(super) fn count(&mut self, files: &files::Report) {
-        self.files_written = files.count(Change::Written);
+        self.files_written += files.count(Change::Written);
         self.files_kept = files.count(Change::Kept);
         self.files_access_changed = files.count(Change::AccessChanged);
     }

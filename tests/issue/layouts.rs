@@ -77,7 +77,7 @@ fn changed_trust_goes_through_the_same_swap() {
     site.issue("--live").done();
     let (key, old) = (site.read("certs/front_key.pem"), target(&site, "..data"));
     site.edit("ca_1, trust: [ca_1] }", "ca_1, trust: [ca_1, ca_2] }");
-    site.issue("--live").done().tells("1 files written, 12 right already");
+    site.issue("--live").done().tells("1 file written, 12 right already");
     assert_ne!(target(&site, "..data"), old);
     assert_eq!(site.read("certs/front_key.pem"), key);
     assert_eq!(site.read("certs/front_trust.pem"), site.read("certs/ca_1_ca_2_bundle.pem"));

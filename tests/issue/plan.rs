@@ -92,7 +92,7 @@ fn a_plan_makes_no_directory() {
         .done()
         .says("ca_1", &["would create"])
         .says("front", &["would create", "there was none"])
-        .tells("certs: 13 files would be written, 0 right already; dry run: nothing was changed");
+        .tells("certs: 17 files would be written, 0 right already; dry run: nothing was changed");
     assert!(!site.has("certs"));
     site.issue("--dry-run --live --state elsewhere").done();
     assert!(!site.has("certs") && !site.has("elsewhere"));

@@ -2,9 +2,6 @@
 
 use crate::support::site::Site;
 
-const SUBJECTS: [&str; 2] =
-    ["O=howto-k8s-mtls-file-based.aws, CN=ca_1", "O=howto-k8s-mtls-file-based.aws, CN=ca_2"];
-
 /// Issues, and asserts which files changed.
 #[track_caller]
 fn changes(site: &Site, files: &[&str]) -> String {
@@ -13,7 +10,9 @@ fn changes(site: &Site, files: &[&str]) -> String {
     let run = site.issue("").done();
     assert_eq!(site.changed(&before, &site.everything("certs")), files, "{}", run.stdout);
     let told = |text: &str| -> Vec<String> {
-        let lines = text.lines().filter(|l| l.starts_with("trust ") || l.starts_with("roll out "));
+        let lines = text
+            .lines()
+            .filter(|l| ["trust ", "roll out ", "  "].iter().any(|start| l.starts_with(start)));
         lines.map(str::to_owned).collect()
     };
     assert_eq!(told(&planned), told(&run.stdout), "the plan tells the same");
@@ -28,11 +27,9 @@ fn add_green_changes_one_file_and_re_mints_nothing() {
     let told = changes(&site, &["front_trust.pem"]);
     assert_eq!(
         told,
-        format!(
-            "trust   front_trust.pem: +{}\n\
-             roll out 1. trust that grew: front_trust.pem; wait until every proxy has loaded it",
-            SUBJECTS[1]
-        )
+        "trust   front_trust.pem: + ca_2\n\
+         roll out in this order:\n  \
+         1. trust that grew: front_trust.pem; wait until every proxy has loaded it"
     );
     site.run("verify -CAfile certs/front_trust.pem certs/colorapp-green_cert.pem");
     assert_eq!(site.read("certs/front_trust.pem"), site.read("certs/ca_1_ca_2_bundle.pem"));
@@ -47,8 +44,8 @@ fn trust_that_shrinks_comes_last() {
     assert_eq!(site.read("certs/front_trust.pem"), site.read("certs/ca_1_ca_2_bundle.pem"));
     site.edit("trust: [ca_2, ca_1]", "trust: [ca_1]");
     let told = changes(&site, &["front_trust.pem"]);
-    let shrank = "roll out 1. trust that shrank: front_trust.pem; live connections stay until they";
-    assert!(told.contains(&format!("front_trust.pem: -{}", SUBJECTS[1])), "{told}");
+    let shrank = "1. trust that shrank: front_trust.pem; live connections stay until they";
+    assert!(told.contains("front_trust.pem: - ca_2"), "{told}");
     assert!(told.contains(shrank), "{told}");
 }
 
@@ -57,14 +54,11 @@ fn a_file_that_grows_and_shrinks_at_once_is_warned_of() {
     let site = Site::issued();
     site.edit("ca_1, trust: [ca_1] }", "ca_1, trust: [ca_2] }");
     let told = changes(&site, &["front_trust.pem"]);
-    assert!(
-        told.contains(&format!("front_trust.pem: +{} -{}", SUBJECTS[1], SUBJECTS[0])),
-        "{told}"
-    );
+    assert!(told.contains("front_trust.pem: + ca_2 - ca_1"), "{told}");
     assert!(!told.contains("trust that grew"), "{told}");
     assert!(
         told.contains(
-            "roll out 1. front_trust.pem grew and shrank at once: peers with old leaves are refused as soon \
+            "1. front_trust.pem grew and shrank at once: peers with old leaves are refused as soon \
              as it is loaded; to avoid that, trust old and new authorities together first"
         ),
         "{told}"
@@ -90,14 +84,14 @@ fn the_steps_of_a_move_are_told_in_their_order() {
             "front_trust.pem",
         ],
     );
-    let steps: Vec<_> = told.lines().filter(|line| line.starts_with("roll out")).collect();
+    let steps: Vec<_> = told.lines().filter(|line| line.starts_with("  ")).collect();
     assert_eq!(
         steps,
         [
-            "roll out 1. trust that grew: colorapp-blue_trust.pem; wait until every proxy has \
+            "  1. trust that grew: colorapp-blue_trust.pem; wait until every proxy has \
              loaded it",
-            "roll out 2. leaves of another authority: colorapp-green",
-            "roll out 3. trust that shrank: front_trust.pem; live connections stay until they end",
+            "  2. leaves of another authority: colorapp-green",
+            "  3. trust that shrank: front_trust.pem; live connections stay until they end",
         ]
     );
 }
@@ -120,7 +114,7 @@ fn listeners_and_backends_have_files_of_their_own_where_their_trust_differs() {
     assert!(!site.has("certs/front_backend_green_trust.pem"));
     site.edit("listener: { trust: [b] }", "listener: { trust: [b, c] }");
     let told = changes(&site, &["front_listener_trust.pem"]);
-    assert!(told.contains("trust   front_listener_trust.pem: +O=example.org, CN=c"), "{told}");
+    assert!(told.contains("trust   front_listener_trust.pem: + c"), "{told}");
     // Where it no longer differs, the file of its own is left over, and that is told.
     site.edit("listener: { trust: [b, c] }, ", "listener: { trust: [a] }, ");
     let run = site.issue("").done();
@@ -155,7 +149,7 @@ fn partners_are_trusted_and_never_sign() {
     // The partner takes one of its roots back.
     site.write("partner.pem", site.text("two.pem"));
     let told = changes(&site, &["ca_partner_bundle.pem", "front_trust.pem", "partner_cert.pem"]);
-    assert!(told.contains("trust   front_trust.pem: -CN=one"), "{told}");
+    assert!(told.contains("trust   front_trust.pem: - one"), "{told}");
     // What cannot be read leaves every trust as it lies.
     site.write("partner.pem", "nonsense");
     let before = site.everything("certs");

@@ -22,13 +22,15 @@ type Keys = IndexMap<AuthorityName, Result<PrivateKey, Failure>>;
 impl Authorities {
     /// Makes what is to be made, parents first. A failure stops that authority, and those below
     /// it, alone. Without a directory all is only rehearsed, with keys that are thrown away.
+    /// Returns how many files that takes.
     pub(in crate::issue) fn make(
         &mut self,
         desired: &Desired,
         directory: Option<&Directory>,
         now: OffsetDateTime,
-    ) {
+    ) -> usize {
         let mut keys = self.missing_keys(desired, directory);
+        let key_files = keys.values().filter(|key| key.is_ok()).count();
         let mut made = Vec::new();
         // In the order of `load`: parents come first.
         for (name, state) in std::mem::take(&mut self.states) {
@@ -47,6 +49,7 @@ impl Authorities {
         if let Some(directory) = directory {
             self.keep(directory, &made);
         }
+        key_files + made.len()
     }
 
     /// RSA keys take long; all that are missing are made side by side, and reach the disk together.

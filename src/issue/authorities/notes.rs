@@ -8,18 +8,27 @@ use crate::issue::report::{Action, AuthorityLine};
 use crate::layout;
 use crate::time::{Lifetime, OffsetDateTime, rfc3339, roughly};
 use crate::x509::certificate::Certificate;
+use crate::x509::key::KeyAlgorithm;
 
 impl Authorities {
     /// A CA that exists is not remade because the mesh file changed its mind.
     pub(super) fn note_differences(&mut self, wanted: &LocalAuthority, authority: &Authority) {
+        // What was not written in the mesh file is nobody's wish, and a CA of certs.sh has other
+        // names and keys than ours.
         let certificate = authority.certificate();
         let mut differences = Vec::new();
         if let Some(name) = wanted.subject.common_name.as_deref()
+            && name != authority.name().as_str()
             && certificate.common_name() != Some(name)
         {
-            differences.push(format!("the common name {:?}", certificate.common_name()));
+            differences.push(match certificate.common_name() {
+                Some(name) => format!("the common name {name:?}"),
+                None => "no common name".to_owned(),
+            });
         }
-        if authority.key_algorithm() != wanted.key_algorithm {
+        if wanted.key_algorithm != KeyAlgorithm::default()
+            && authority.key_algorithm() != wanted.key_algorithm
+        {
             differences.push(format!("a key of {}", authority.key_algorithm()));
         }
         if !differences.is_empty() {
