@@ -24,7 +24,7 @@ help: ## Show this list
 
 .PHONY: demo
 demo: tools ## Watch four real Envoys speak mutual TLS (certs-example/colorapp)
-	@$(CARGO) build --locked --release --quiet
+	@$(CARGO) build --locked --release
 	@certs-example/colorapp/demo
 
 .PHONY: test
