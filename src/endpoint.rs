@@ -19,8 +19,9 @@ use rustls::{ClientConfig, ClientConnection, ProtocolVersion};
 use serde::Serialize;
 use thiserror::Error;
 
-use crate::x509::certificate::{Certificate, printable};
+use crate::x509::certificate::Certificate;
 use crate::x509::key::PrivateKey;
+use crate::x509::printable::printable;
 
 mod observer;
 

@@ -5,6 +5,7 @@ pub mod credential;
 pub mod describe;
 pub mod key;
 pub mod pem;
+pub mod printable;
 pub mod profile;
 pub mod request;
 pub mod verdict;

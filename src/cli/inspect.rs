@@ -13,9 +13,10 @@ use serde::Serialize;
 use super::{Console, Format, Outcome};
 use crate::endpoint::{Address, Look, Sight, Verdict};
 use crate::time::{OffsetDateTime, parse_duration, parse_moment, rfc3339};
-use crate::x509::certificate::{Certificate, printable};
+use crate::x509::certificate::Certificate;
 use crate::x509::describe::{Description, Item, Problem, in_words, relate};
 use crate::x509::key::PrivateKey;
+use crate::x509::printable::printable;
 
 /// The largest file that is read: a bundle of some thousand roots has a few megabytes.
 const MAX_FILE: u64 = 16 * 1024 * 1024;

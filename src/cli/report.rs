@@ -19,7 +19,7 @@ use crate::desired::Desired;
 use crate::desired::document::MAX_BYTES;
 use crate::desired::mesh_file::{MeshFile, MeshFileError};
 use crate::desired::problem::{Problem, Severity};
-use crate::x509::certificate::printable;
+use crate::x509::printable::printable;
 
 /// The most problems that are shown at once: who has more mends those first.
 const MOST_SHOWN: usize = 20;

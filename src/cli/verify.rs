@@ -10,8 +10,9 @@ use serde::Serialize;
 use super::inspect::read_file;
 use super::{Console, Format, Outcome};
 use crate::time::{OffsetDateTime, parse_moment, rfc3339};
-use crate::x509::certificate::{Certificate, printable};
+use crate::x509::certificate::Certificate;
 use crate::x509::key::PrivateKey;
+use crate::x509::printable::printable;
 use crate::x509::verdict::{Finding, PeerName, Question, Rule, judge};
 use crate::x509::verification::Purpose;
 

@@ -6,7 +6,7 @@
 use std::cell::{Cell, RefCell};
 use std::ops::Range;
 
-use crate::x509::certificate::printable;
+use crate::x509::printable::printable;
 
 /// The most suggestions for one source: each looks at every known name, and nobody reads
 /// thousands.

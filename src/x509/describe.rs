@@ -2,7 +2,7 @@
 //!
 //! Reads leniently, unlike the rest of [`crate::x509`]: what we would refuse is described and the
 //! reason is among its problems. Private keys are described by their public halves alone. Every
-//! text taken from the input is escaped ([`super::certificate::printable`]).
+//! text taken from the input is escaped ([`super::printable`]).
 
 use serde::Serialize;
 

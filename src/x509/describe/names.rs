@@ -6,7 +6,7 @@ use serde::Serialize;
 use x509_parser::extensions::{ExtendedKeyUsage, GeneralName, KeyUsage};
 
 use super::hex;
-use crate::x509::certificate::printable;
+use crate::x509::printable::printable;
 
 /// Subject alternative names (RFC 5280 section 4.2.1.6), escaped.
 #[derive(Clone, Debug, Default, Serialize)]

@@ -10,7 +10,8 @@ use super::key::PublicKeyDescription;
 use super::names::Names;
 use super::{Item, Problem, Unread, unread};
 use crate::time::{OffsetDateTime, rfc3339, roughly};
-use crate::x509::certificate::{name_in_words, printable};
+use crate::x509::certificate::name_in_words;
+use crate::x509::printable::printable;
 use crate::x509::request::{Request, name_of_signature};
 
 /// A certificate signing request in words (RFC 2986).

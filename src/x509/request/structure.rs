@@ -9,7 +9,7 @@ use pkcs8::der::{self, Decode, Reader, SliceReader, Tag, TagNumber, Tagged};
 
 use super::extensions::Extensions;
 use super::{Asked, RequestError};
-use crate::x509::certificate::printable;
+use crate::x509::printable::printable;
 
 const COMMON_NAME: &str = "2.5.4.3";
 const EXTENSION_REQUEST: &str = "1.2.840.113549.1.9.14";
