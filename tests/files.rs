@@ -1,6 +1,6 @@
 //! The files room under real conditions: concurrent readers, other processes, kills and umasks.
 
-#![cfg(test)]
+#![allow(clippy::unwrap_used, reason = "what tests share panics as tests do")]
 
 use std::io::{BufRead, BufReader};
 use std::os::fd::{AsFd, OwnedFd};

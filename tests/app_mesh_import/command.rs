@@ -1,31 +1,17 @@
 //! `certctl config import`.
 
-use std::io::Write;
-use std::process::{Command, Output, Stdio};
-
+use super::support::program::{self, Run};
 use super::*;
 
-fn certctl(arguments: &[&str], input: &str) -> Output {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_certctl"))
-        .args(["config", "import"])
-        .args(arguments)
-        .env("NO_COLOR", "1")
-        .env("MESH", "colors.example")
-        .env("NAMESPACE", "from-the-environment")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // A command that does not read its input closes it.
-    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-    child.wait_with_output().unwrap()
+fn import(arguments: &str, input: &str) -> Run {
+    let mut command = program::command(Path::new("/"), &format!("config import {arguments}"));
+    command.env("MESH", "colors.example").env("NAMESPACE", "from-the-environment");
+    program::feed(command, input)
 }
 
-fn printed(bytes: &[u8]) -> String {
-    // Messages are wrapped to the terminal: one space between words.
-    let text = String::from_utf8_lossy(bytes).replace('│', " ");
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+/// Messages are wrapped to the terminal: one space between words.
+fn told(run: &Run) -> String {
+    run.stderr.replace(['│', '|'], " ").split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[test]
@@ -40,18 +26,18 @@ fn the_command_reads_a_directory_and_never_overwrites_unasked() {
     let mesh = directory.path().join("mesh.yaml");
     let output = mesh.display().to_string();
 
-    let unset = certctl(&[&manifests, "-o", &output], "");
-    assert_eq!(unset.status.code(), Some(1));
-    let message = printed(&unset.stderr);
+    let unset = import(&format!("{manifests} -o {output}"), "");
+    assert_eq!(unset.code, Some(1));
+    let message = told(&unset);
     assert!(message.contains("c.yaml.template:38) is not set"), "{message}");
     assert!(message.contains("--set FRONT_TRUST=..."), "{message}");
     assert!(!mesh.exists());
 
-    let set = ["--set", "FRONT_TRUST=ca_1_cert.pem", "--set", "NAMESPACE=from-the-flag"];
-    let arguments = [&[manifests.as_str(), "-o", &output][..], &set].concat();
-    let made = certctl(&arguments, "");
-    let message = printed(&made.stderr);
-    assert_eq!(made.status.code(), Some(0), "{message}");
+    let set = "--set FRONT_TRUST=ca_1_cert.pem --set NAMESPACE=from-the-flag";
+    let arguments = format!("{manifests} -o {output} {set}");
+    let made = import(&arguments, "");
+    let message = told(&made);
+    assert_eq!(made.code, Some(0), "{message}");
     assert!(made.stdout.is_empty());
     assert!(message.contains("binary.yaml: skipped:"), "{message}");
     assert!(message.contains("From 1 file: 3 virtual nodes; 1 authority;"), "{message}");
@@ -59,21 +45,21 @@ fn the_command_reads_a_directory_and_never_overwrites_unasked() {
     assert!(text.contains("front.from-the-flag.svc.cluster.local"), "{text}");
     assert_eq!(desired(&text).identities.len(), 3);
 
-    let again = certctl(&arguments, "");
-    assert_eq!(again.status.code(), Some(1));
-    assert!(printed(&again.stderr).contains("is there already"));
-    let forced = certctl(&[&arguments[..], &["--force"]].concat(), "");
-    assert_eq!(forced.status.code(), Some(0));
+    let again = import(&arguments, "");
+    assert_eq!(again.code, Some(1));
+    assert!(told(&again).contains("is there already"));
+    let forced = import(&format!("{arguments} --force"), "");
+    assert_eq!(forced.code, Some(0));
     assert_eq!(fs::read_to_string(&mesh).unwrap(), text);
 }
 
 #[test]
 fn the_command_reads_standard_input_and_prints_the_mesh_alone() {
     let manifest = fs::read_to_string(format!("{FIXTURES}/gateway.yaml")).unwrap();
-    let made = certctl(&["-", "--trust-domain", "shop.example"], &manifest);
-    let mesh = desired(&String::from_utf8(made.stdout).unwrap());
+    let made = import("- --trust-domain shop.example", &manifest);
+    let mesh = desired(&made.stdout);
     assert_eq!(mesh.trust_domain.as_str(), "shop.example");
-    let quiet = certctl(&["-", "--quiet"], &manifest);
+    let quiet = import("- --quiet", &manifest);
     assert!(quiet.stderr.is_empty());
 }
 
@@ -81,23 +67,23 @@ fn the_command_reads_standard_input_and_prints_the_mesh_alone() {
 fn the_command_shows_what_is_wrong_and_where() {
     let broken = "apiVersion: appmesh.k8s.aws/v1beta2\nkind: VirtualNode\nmetadata: { name: a }\n\
                   spec:\n  listeners:\n    - tls: { mode: LOOSE }\n";
-    let made = certctl(&["-"], broken);
-    assert_eq!(made.status.code(), Some(1));
-    let message = printed(&made.stderr);
+    let made = import("-", broken);
+    assert_eq!(made.code, Some(1));
+    let message = told(&made);
     assert!(message.contains("standard input:6:20"), "{message}");
     assert!(message.contains("the TLS mode is \"LOOSE\""), "{message}");
 
     for (arguments, reason) in [
-        (&["/nowhere/at/all"][..], "cannot read /nowhere/at/all"),
-        (&["-", "--authority", "nobody=ca"], "there is no node nobody"),
+        ("/nowhere/at/all", "cannot read /nowhere/at/all"),
+        ("- --authority nobody=ca", "there is no node nobody"),
     ] {
         let manifest = fs::read_to_string(format!("{FIXTURES}/gateway.yaml")).unwrap();
-        let made = certctl(arguments, &manifest);
-        assert_eq!(made.status.code(), Some(1));
-        let message = printed(&made.stderr);
+        let made = import(arguments, &manifest);
+        assert_eq!(made.code, Some(1));
+        let message = told(&made);
         assert!(message.contains(reason), "{message}");
     }
-    for arguments in [&["-", "--set", "1X=2"][..], &["-", "--authority", "x"], &[]] {
-        assert_eq!(certctl(arguments, "").status.code(), Some(2), "{arguments:?}");
+    for arguments in ["- --set 1X=2", "- --authority x", ""] {
+        assert_eq!(import(arguments, "").code, Some(2), "{arguments:?}");
     }
 }

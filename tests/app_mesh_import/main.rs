@@ -1,8 +1,14 @@
 //! App Mesh manifests become mesh files that say the same: read back by the mesh file's own
 //! reader, and through the command line.
-//!
-//! Helpers outside `#[test]` functions panic like tests do, which clippy cannot see.
-#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "what tests share panics as tests do"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
 
 mod command;
 mod mutated;

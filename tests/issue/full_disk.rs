@@ -1,7 +1,8 @@
 //! No room: on a real small file system where the machine lets us mount one, and by a limit on the
 //! size of files everywhere. What lies there stays as it is, and the message says so.
 
-use crate::support::site::{Run, Site};
+use crate::support::program::Run;
+use crate::support::site::Site;
 
 /// Runs certctl where no file may grow beyond so many blocks of 512 bytes.
 fn limited(site: &Site, blocks: u32, arguments: &str) -> Run {

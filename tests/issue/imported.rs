@@ -1,6 +1,7 @@
 //! CAs that were made elsewhere, by openssl: in every form of key, and what is refused of them.
 
-use crate::support::site::{Run, Site};
+use crate::support::program::Run;
+use crate::support::site::Site;
 
 const NODE: &str = "front: { authority: ca }";
 

@@ -167,7 +167,7 @@ fn one_run_waits_for_the_other_and_says_so() {
     assert_eq!(line, "waiting for another run in certs\n");
     assert!(child.try_wait().unwrap().is_none(), "it waits");
     lock.unlock().unwrap();
-    let run = crate::support::site::Run::from(child.wait_with_output().unwrap());
+    let run = crate::support::program::Run::from(child.wait_with_output().unwrap());
     run.done().says("front", &["renewed"]);
     site.verify("ca_1", "front");
     assert!(!matches!(lock.try_lock(), Err(TryLockError::WouldBlock)), "the lock is free again");

@@ -1,6 +1,7 @@
 //! When a certificate is made anew, and the reason that is printed for it.
 
-use crate::support::site::{Run, Site};
+use crate::support::program::Run;
+use crate::support::site::Site;
 
 /// Issues; only the files of `node` may have changed, and its certificate must.
 #[track_caller]

@@ -1,7 +1,8 @@
 //! What is refused outright: wrong usage, mesh files and directories; each message says what, where
 //! and what to do, and nothing is made.
 
-use crate::support::site::{Run, Site};
+use crate::support::program::Run;
+use crate::support::site::Site;
 
 #[track_caller]
 fn makes_nothing(site: &Site, run: Run, words: &[&str]) {

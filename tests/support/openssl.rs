@@ -55,30 +55,10 @@ impl Openssl {
     fn output(&self, arguments: &str) -> Output {
         Command::new(tools::system("openssl"))
             .current_dir(self.directory.path())
-            .args(split(arguments))
+            .args(tools::split(arguments))
             // The machine's own configuration must not change what the tests see.
             .env("OPENSSL_CONF", Path::new("/dev/null"))
             .output()
             .expect("openssl starts")
-    }
-}
-
-fn split(arguments: &str) -> Vec<String> {
-    let parts = arguments.split('\'').enumerate();
-    parts
-        .flat_map(|(place, part)| -> Vec<String> {
-            let quoted = place % 2 == 1;
-            if quoted {
-                vec![part.to_owned()]
-            } else {
-                part.split_whitespace().map(str::to_owned).collect()
-            }
-        })
-        .collect()
-}
-impl Openssl {
-    pub fn output_traditional(&self) {
-        self.write("trad", self.read("key"));
-        self.output("pkey -in key -traditional -out trad");
     }
 }

@@ -4,26 +4,17 @@ use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::Command;
 
 use super::openssl::Openssl;
+use super::program::{self, Run};
+use super::tools;
 
 /// The mesh of the walkthrough.
 pub const COLORAPP: &str = include_str!("../fixtures/mesh/colorapp.yaml");
 
 /// A directory with `mesh.yaml`; certificates go to `certs`. It is also where openssl runs.
 pub struct Site(Openssl);
-
-/// How a run ended.
-#[derive(Clone, Debug)]
-pub struct Run {
-    /// The exit code; none after a signal.
-    pub code: Option<i32>,
-    /// What it answered.
-    pub stdout: String,
-    /// What it told besides.
-    pub stderr: String,
-}
 
 /// What a file or directory is: mode, inode, mtime in nanoseconds, and bytes (or a link's target).
 pub type State = (u32, u64, i128, Vec<u8>);
@@ -79,30 +70,19 @@ impl Site {
 
     /// Runs certctl with arguments separated by spaces.
     pub fn certctl(&self, arguments: &str) -> Run {
-        self.command(arguments).output().expect("certctl starts").into()
-    }
-
-    /// Runs a shell script in which `"$@"` is certctl with these arguments.
-    pub fn shell(&self, script: &str, arguments: &str) -> Run {
-        let mut command = Command::new("/bin/sh");
-        command.args(["-c", script, "sh", env!("CARGO_BIN_EXE_certctl")]);
-        command.args(arguments.split_whitespace());
-        self.prepare(&mut command);
-        command.output().expect("sh starts").into()
+        program::run(&self.path(""), arguments)
     }
 
     /// certctl, about to be run here.
     pub fn command(&self, arguments: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_certctl"));
-        command.args(arguments.split_whitespace());
-        self.prepare(&mut command);
-        command
+        program::command(&self.path(""), arguments)
     }
 
-    fn prepare(&self, command: &mut Command) {
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        // Nothing of the machine's own configuration must change what the tests see.
-        command.env_clear().env("PATH", path).current_dir(self.path("")).stdin(Stdio::null());
+    /// Runs a shell script in which `"$@"` is certctl with these arguments.
+    pub fn shell(&self, script: &str, arguments: &str) -> Run {
+        let mut command = program::bare("/bin/sh", &self.path(""));
+        command.args(["-c", script, "sh", program::PROGRAM]).args(tools::split(arguments));
+        command.output().expect("sh starts").into()
     }
 
     /// Everything below a directory.
@@ -191,67 +171,4 @@ pub fn everything(directory: &Path) -> BTreeMap<PathBuf, State> {
         found.insert(name, (about.mode(), about.ino(), mtime, content));
     }
     found
-}
-
-impl From<Output> for Run {
-    fn from(output: Output) -> Self {
-        Self {
-            code: output.status.code(),
-            stdout: String::from_utf8(output.stdout).expect("UTF-8"),
-            stderr: String::from_utf8(output.stderr).expect("UTF-8"),
-        }
-    }
-}
-
-impl Run {
-    /// It succeeded.
-    #[track_caller]
-    pub fn done(self) -> Self {
-        assert_eq!(self.code, Some(0), "{}\n{}", self.stdout, self.stderr);
-        self
-    }
-
-    /// It failed, and the error says all of this.
-    #[track_caller]
-    pub fn failed(self, words: &[&str]) -> Self {
-        assert_eq!(self.code, Some(1), "{}\n{}", self.stdout, self.stderr);
-        let told = unwrapped(&self.stderr);
-        for words in words {
-            assert!(told.contains(words), "{words:?} is not in:\n{told}");
-        }
-        self
-    }
-
-    /// The line of the table about an authority or node: what follows its name.
-    #[track_caller]
-    pub fn row(&self, name: &str) -> String {
-        let line = self.stdout.lines().find_map(|line| {
-            let rest = line.strip_prefix(name)?;
-            rest.starts_with("  ").then(|| rest.split_whitespace().collect::<Vec<_>>().join(" "))
-        });
-        line.unwrap_or_else(|| panic!("no line about {name} in:\n{}\n{}", self.stdout, self.stderr))
-    }
-
-    /// The line about `name` says all of this.
-    #[track_caller]
-    pub fn says(self, name: &str, words: &[&str]) -> Self {
-        let row = self.row(name);
-        for words in words {
-            assert!(row.contains(words), "{words:?} is not in {row:?}");
-        }
-        self
-    }
-
-    /// What it answered has this in it.
-    #[track_caller]
-    pub fn tells(self, words: &str) -> Self {
-        assert!(self.stdout.contains(words), "{words:?} is not in:\n{}", self.stdout);
-        self
-    }
-}
-
-/// Text without the line breaks and margins that errors are wrapped with.
-pub fn unwrapped(text: &str) -> String {
-    let lines = text.lines().map(|line| line.trim_start_matches([' ', '|', '`', '-', '>']));
-    lines.collect::<Vec<_>>().join(" ")
 }

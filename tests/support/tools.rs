@@ -1,15 +1,11 @@
-//! Where the programs are that tests run: installed by `make tools`, never skipped when absent.
+//! The programs that tests run: where they are, installed by `make tools` and never skipped when
+//! absent, and how their arguments are written.
 
 use std::path::{Path, PathBuf};
 
 /// Envoy, from PyPI.
 pub fn envoy() -> PathBuf {
     installed("envoy")
-}
-
-/// pkilint's linter of RFC 5280 certificates, from PyPI.
-pub fn lint_pkix_cert() -> PathBuf {
-    installed("bin/lint_pkix_cert")
 }
 
 /// The Python that pkilint is installed in.
@@ -24,6 +20,21 @@ pub fn system(name: &str) -> PathBuf {
         .map(|directory| directory.join(name))
         .find(|candidate| candidate.is_file())
         .unwrap_or_else(|| panic!("{name} is not in PATH: run `make tools`"))
+}
+
+/// Arguments, written as one text: separated by spaces; `'…'` holds spaces together.
+pub fn split(arguments: &str) -> Vec<String> {
+    let parts = arguments.split('\'').enumerate();
+    parts
+        .flat_map(|(place, part)| -> Vec<String> {
+            let quoted = place % 2 == 1;
+            if quoted {
+                vec![part.to_owned()]
+            } else {
+                part.split_whitespace().map(str::to_owned).collect()
+            }
+        })
+        .collect()
 }
 
 fn installed(name: &str) -> PathBuf {

@@ -1,18 +1,13 @@
 //! Certificates that no careful issuer makes, described all the same: each defect is told, and
 //! nothing in them acts upon the terminal that it is printed on.
-#![allow(clippy::unwrap_used, dead_code, missing_docs, reason = "a test")]
-
-mod support {
-    pub mod der;
-}
 
 use std::time::{Duration, Instant};
 
+use crate::der::{bit_string, element, extension, names, oid, pem, sequence, subject};
 use certctl::time::{OffsetDateTime, parse_moment};
 use certctl::x509::describe::{Description, Item, in_words};
 use certctl::x509::key::{KeyAlgorithm, PrivateKey};
 use proptest::prelude::*;
-use support::der::{bit_string, element, extension, names, oid, sequence, subject};
 
 /// A certificate with a signature of zeros, which describing does not look at in a leaf.
 struct Parts {
@@ -177,7 +172,7 @@ fn nothing_in_a_certificate_acts_upon_a_terminal() {
 #[test]
 fn a_bundle_of_thousands_is_described_soon() {
     let one = Parts::default().der();
-    let text = pem::encode(&pem::Pem::new("CERTIFICATE", one)).repeat(3_000);
+    let text = pem("CERTIFICATE", &one).repeat(3_000);
     #[expect(clippy::disallowed_methods, reason = "measures real time")]
     let begun = Instant::now();
     let description = Description::of_bytes(text.as_bytes(), now());
@@ -219,7 +214,7 @@ proptest! {
             drop(in_words(&Description::of_bytes(&form, now())));
         }
         for label in ["CERTIFICATE", "CERTIFICATE REQUEST", "X509 CRL", "PUBLIC KEY", "EC PRIVATE KEY"] {
-            let text = pem::encode(&pem::Pem::new(label, bytes.clone()));
+            let text = pem(label, &bytes);
             drop(in_words(&Description::of_bytes(text.as_bytes(), now())));
         }
     }

@@ -4,7 +4,8 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use super::{http, tools, wait};
+use crate::http;
+use crate::support::{tools, wait};
 
 /// A running Envoy. Dropping it ends it.
 pub struct Envoy {
@@ -55,11 +56,6 @@ impl Envoy {
             .lines()
             .find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
             .map_or(0, |value| value.parse().expect("a number"))
-    }
-
-    /// The certificates that Envoy has loaded, as `/certs` tells them.
-    pub fn certificates(&self) -> serde_json::Value {
-        serde_json::from_str(&self.admin("/certs")).expect("JSON from /certs")
     }
 
     /// The body of an admin page.

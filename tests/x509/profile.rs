@@ -1,12 +1,11 @@
 //! Our certificates as others see them: pkilint, OpenSSL and rustls-webpki, over every combination
 //! of key algorithms, CA depth and names.
-#![allow(clippy::panic, clippy::unwrap_used, reason = "what tests share panics as tests do")]
-
-mod support;
 
 use std::collections::HashSet;
 use std::time::Duration;
 
+use crate::pkilint;
+use crate::support::openssl::Openssl;
 use certctl::authority::Authority;
 use certctl::desired::LocalAuthority;
 use certctl::identity::{AuthorityName, DnsName, SpiffeId};
@@ -18,8 +17,6 @@ use certctl::x509::key::{KeyAlgorithm, PrivateKey};
 use certctl::x509::profile::{LeafProfile, Subject};
 use certctl::x509::verification::{Purpose, Roots};
 use rustls_pki_types::CertificateDer;
-use support::openssl::Openssl;
-use support::pkilint;
 
 const SKEW: Duration = Duration::from_secs(300);
 const SPIFFE_ID: &str = "spiffe://example.org/front";

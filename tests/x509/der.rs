@@ -53,6 +53,11 @@ pub fn octet_string(content: &[u8]) -> Vec<u8> {
     element(0x04, content)
 }
 
+/// One PEM block of it.
+pub fn pem(label: &str, der: &[u8]) -> String {
+    pem::encode(&pem::Pem::new(label, der))
+}
+
 /// A name of one common name, or of none.
 pub fn subject(common_name: Option<&[u8]>) -> Vec<u8> {
     let name = common_name.map(|text| attribute("2.5.4.3", element(0x0c, text)));

@@ -1,12 +1,7 @@
 //! `certctl verify`, as people run it: one line for each rule, and an exit code.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test, its helpers too")]
 
-mod support;
-
-use std::process::{Command, Output};
-
-use serde_json::Value;
-use support::openssl::Openssl;
+use crate::support::openssl::Openssl;
+use crate::support::program::{self, Run};
 
 const ID: &str = "spiffe://example.org/front";
 
@@ -39,19 +34,14 @@ fn concatenate(openssl: &Openssl, file: &str, parts: &[&str]) {
     openssl.write(file, parts);
 }
 
-fn run(openssl: &Openssl, arguments: &str) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_certctl"))
-        .current_dir(openssl.path(""))
-        .arg("verify")
-        .args(arguments.split(' '))
-        .output()
-        .unwrap()
+fn run(openssl: &Openssl, arguments: &str) -> Run {
+    program::run(&openssl.path(""), &format!("verify {arguments}"))
 }
 
 /// The exit code and the whole answer.
 fn verify(openssl: &Openssl, arguments: &str) -> (Option<i32>, String) {
-    let output = run(openssl, arguments);
-    (output.status.code(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+    let run = run(openssl, arguments);
+    (run.code, run.text())
 }
 
 #[test]
@@ -247,8 +237,7 @@ fn a_root_that_ended_breaks_the_rule_of_time() {
 
 fn days_from_now(openssl: &Openssl, days: u32) -> String {
     // Half of a leaf's ten days, read from the leaf itself.
-    let value = run(openssl, "--bundle root.pem -o json chain.pem");
-    let value: Value = serde_json::from_slice(&value.stdout).unwrap();
+    let value = run(openssl, "--bundle root.pem -o json chain.pem").json();
     let now = certctl::time::parse_moment(value["at"].as_str().unwrap()).unwrap();
     certctl::time::rfc3339(now + std::time::Duration::from_secs(u64::from(days) * 86_400))
 }
@@ -256,9 +245,9 @@ fn days_from_now(openssl: &Openssl, days: u32) -> String {
 #[test]
 fn several_chains_are_judged_one_by_one_and_told_to_programs() {
     let openssl = mesh();
-    let output = run(&openssl, "--bundle root.pem -o json chain.pem front.pem");
-    assert_eq!(output.status.code(), Some(3));
-    let value: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let run = run(&openssl, "--bundle root.pem -o json chain.pem front.pem");
+    assert_eq!(run.code, Some(3));
+    let value = run.json();
     assert_eq!(value["holds"], false);
     assert_eq!(value["chains"][0]["holds"], true);
     assert_eq!(value["chains"][1]["holds"], false);

@@ -1,34 +1,15 @@
 //! `certctl config`, as it is typed.
 
-#![cfg(test)]
-
 use std::fs;
-use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
-fn certctl(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_certctl"))
-        .args(arguments)
-        .env_remove("CERTCTL_FILE")
-        .stdin(Stdio::null())
-        .output()
-        .unwrap()
-}
+use crate::support::program::{self, Run};
 
-fn check(file: &Path, more: &[&str]) -> Output {
-    certctl(&[&["config", "check", "-f", file.to_str().unwrap()], more].concat())
-}
-
-fn stdout(output: &Output) -> &str {
-    std::str::from_utf8(&output.stdout).unwrap()
-}
-
-fn stderr(output: &Output) -> &str {
-    std::str::from_utf8(&output.stderr).unwrap()
+fn check(file: &Path, more: &str) -> Run {
+    program::run(Path::new("/"), &format!("config check -f '{}' {more}", file.display()))
 }
 
 fn fixture(name: &str) -> PathBuf {
@@ -43,9 +24,9 @@ fn written(directory: &tempfile::TempDir, text: &str) -> PathBuf {
 
 #[test]
 fn a_sound_file_is_summed_up() {
-    let output = check(&fixture("colorapp.yaml"), &[]);
-    assert_eq!((output.status.code(), stderr(&output)), (Some(0), ""));
-    let (tables, last) = stdout(&output).trim_end().rsplit_once('\n').unwrap();
+    let run = check(&fixture("colorapp.yaml"), "");
+    assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""));
+    let (tables, last) = run.stdout.trim_end().rsplit_once('\n').unwrap();
     assert_eq!(
         tables,
         "\
@@ -60,8 +41,8 @@ colorapp-green  ca_2       24h       front (ca_1)       anyone (ca_1)
 "
     );
     assert!(last.ends_with("colorapp.yaml can be used: 2 authorities, 3 nodes"), "{last}");
-    let output = check(&fixture("colorapp.yaml"), &["--quiet"]);
-    assert_eq!((output.status.code(), stdout(&output), stderr(&output)), (Some(0), "", ""));
+    let run = check(&fixture("colorapp.yaml"), "--quiet");
+    assert_eq!((run.code, run.text().as_str()), (Some(0), ""));
 }
 
 #[test]
@@ -80,8 +61,8 @@ virtualNodes:
   green: { authority: ca_1 }
 ",
     );
-    let output = check(&path, &[]);
-    assert_eq!((output.status.code(), stdout(&output)), (Some(1), ""));
+    let run = check(&path, "");
+    assert_eq!((run.code, run.stdout.as_str()), (Some(1), ""));
     let name = path.display();
     let expected = format!(
         "  x {name} has 4 errors
@@ -130,19 +111,19 @@ Error:
   help: give one of them another spiffePath
 "
     );
-    assert_eq!(stderr(&output).trim_end(), expected.trim_end());
+    assert_eq!(run.stderr.trim_end(), expected.trim_end());
 }
 
 #[test]
 fn warnings_are_told_and_do_not_fail() {
     let directory = tempfile::tempdir().unwrap();
     let path = written(&directory, "version: 1\ntrustDomain: d\nauthorities: { ca_1: }\n");
-    let output = check(&path, &[]);
-    assert_eq!(output.status.code(), Some(0));
-    assert!(stdout(&output).ends_with("can be used: 1 authority, 0 nodes, 1 warning\n"));
-    assert!(stderr(&output).contains("! the mesh has no nodes"), "{}", stderr(&output));
-    let output = check(&path, &["--quiet"]);
-    assert_eq!((output.status.code(), stderr(&output)), (Some(0), ""));
+    let run = check(&path, "");
+    assert_eq!(run.code, Some(0));
+    assert!(run.stdout.ends_with("can be used: 1 authority, 0 nodes, 1 warning\n"));
+    assert!(run.stderr.contains("! the mesh has no nodes"), "{}", run.stderr);
+    let run = check(&path, "--quiet");
+    assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""));
 }
 
 #[test]
@@ -159,9 +140,9 @@ fn files_that_are_named_must_be_there_and_be_ours_alone() {
     fs::set_permissions(directory.path().join("secret"), fs::Permissions::from_mode(0o644))
         .unwrap();
     fs::write(directory.path().join("c.pem"), "x").unwrap();
-    let output = check(&path, &["-o", "json"]);
-    assert_eq!(output.status.code(), Some(1));
-    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let run = check(&path, "-o json");
+    assert_eq!(run.code, Some(1));
+    let answer = run.json();
     assert_eq!((&answer["valid"], &answer["mesh"]), (&Value::Bool(false), &Value::Null));
     let told: Vec<_> = answer["problems"]
         .as_array()
@@ -182,15 +163,15 @@ fn files_that_are_named_must_be_there_and_be_ours_alone() {
 
 #[test]
 fn machines_get_the_same_in_json_and_yaml() {
-    let output = check(&fixture("colorapp.yaml"), &["-o", "json"]);
-    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let run = check(&fixture("colorapp.yaml"), "-o json");
+    let answer = run.json();
     assert_eq!(answer["valid"], true);
     assert_eq!(answer["mesh"]["trustDomain"], "howto-k8s-mtls-file-based.aws");
     assert_eq!(answer["mesh"]["nodes"][2]["authority"], "ca_2");
     assert_eq!(answer["mesh"]["nodes"][2]["listener"]["callers"][0], "front");
     assert_eq!(answer["mesh"]["nodes"][0].get("backends"), None);
-    let output = check(&fixture("colorapp.yaml"), &["-o", "yaml"]);
-    assert!(stdout(&output).contains("\nvalid: true\n"), "{}", stdout(&output));
+    let run = check(&fixture("colorapp.yaml"), "-o yaml");
+    assert!(run.stdout.contains("\nvalid: true\n"), "{}", run.stdout);
 }
 
 #[test]
@@ -198,8 +179,8 @@ fn of_very_many_problems_the_first_are_shown_and_the_rest_counted() {
     let directory = tempfile::tempdir().unwrap();
     let mut text = "version: 1\ntrustDomain: d\nauthorities: { a: }\nvirtualNodes:\n".to_owned();
     (0..50).for_each(|index| text += &format!("  n{index}: {{ x: }}\n"));
-    let output = check(&written(&directory, &text), &[]);
-    let told = stderr(&output);
+    let run = check(&written(&directory, &text), "");
+    let told = run.stderr;
     assert_eq!(told.matches("has no field `x`").count(), 20);
     assert!(told.contains("has 50 errors") && told.contains("30 more are not shown"), "{told}");
 }
@@ -207,38 +188,31 @@ fn of_very_many_problems_the_first_are_shown_and_the_rest_counted() {
 #[test]
 fn a_file_that_cannot_be_read_is_told_so() {
     let directory = tempfile::tempdir().unwrap();
-    let missing = check(&directory.path().join("none.yaml"), &[]);
-    assert_eq!(missing.status.code(), Some(1));
-    assert!(stderr(&missing).contains("there is no file"), "{}", stderr(&missing));
-    assert!(stderr(&missing).contains("help: name the mesh file with -f"), "{}", stderr(&missing));
-    let folder = check(directory.path(), &[]);
-    assert!(stderr(&folder).contains("cannot read"), "{}", stderr(&folder));
+    let missing = check(&directory.path().join("none.yaml"), "");
+    assert_eq!(missing.code, Some(1));
+    assert!(missing.stderr.contains("there is no file"), "{}", missing.stderr);
+    assert!(missing.stderr.contains("help: name the mesh file with -f"), "{}", missing.stderr);
+    let folder = check(directory.path(), "");
+    assert!(folder.stderr.contains("cannot read"), "{}", folder.stderr);
     let path = directory.path().join("latin1.yaml");
     fs::write(&path, b"version: 1\ntrustDomain: d # \xfc\n").unwrap();
-    let latin1 = check(&path, &[]);
-    assert!(stderr(&latin1).contains("not UTF-8"), "{}", stderr(&latin1));
-    assert!(stderr(&latin1).contains("latin1.yaml:2:18"), "{}", stderr(&latin1));
+    let latin1 = check(&path, "");
+    assert!(latin1.stderr.contains("not UTF-8"), "{}", latin1.stderr);
+    assert!(latin1.stderr.contains("latin1.yaml:2:18"), "{}", latin1.stderr);
 }
 
 #[test]
 fn a_mesh_file_may_come_from_standard_input() {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_certctl"))
-        .args(["config", "check", "-f", "-"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child.stdin.take().unwrap().write_all(b"version: 2\n").unwrap();
-    let output = child.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(1));
-    assert!(stderr(&output).contains("standard input:1:10"), "{}", stderr(&output));
+    let command = program::command(Path::new("/"), "config check -f -");
+    let run = program::feed(command, "version: 2\n");
+    assert_eq!(run.code, Some(1));
+    assert!(run.stderr.contains("standard input:1:10"), "{}", run.stderr);
 }
 
 #[test]
 fn the_schema_is_printed_whole() {
-    let output = certctl(&["config", "schema"]);
-    assert_eq!(output.status.code(), Some(0));
-    let schema: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let run = program::run(Path::new("/"), "config schema");
+    assert_eq!(run.code, Some(0));
+    let schema = run.json();
     assert_eq!(schema, certctl::desired::schema::schema());
 }

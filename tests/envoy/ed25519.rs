@@ -2,13 +2,11 @@
 //! load the certificate. These tests hold the reason to the real Envoy, so that a newer one that
 //! changed its mind shows.
 
-mod support;
-
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ED25519};
 
-use support::authority::{Authority, ed25519, p256};
-use support::envoy::Envoy;
-use support::mutual_tls::{Pair, SERVED};
+use crate::authority::{Authority, ed25519, p256};
+use crate::mutual_tls::{Pair, SERVED};
+use crate::process::Envoy;
 
 /// The field of `TlsParameters` that makes an Envoy accept Ed25519 from its peer. It replaces
 /// Envoy's own list, so the others must be named too.

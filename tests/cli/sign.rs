@@ -1,12 +1,7 @@
 //! `certctl sign`, as people run it: one chain for a request's key, under the node's own profile.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test, its helpers too")]
 
-mod support;
-
-use std::io::Write;
-use std::process::{Command, Stdio};
-
-use support::openssl::Openssl;
+use crate::support::openssl::Openssl;
+use crate::support::program::{self, Run};
 
 const MESH: &str = "\
 version: 1
@@ -43,31 +38,21 @@ fn request(openssl: &Openssl, name: &str, asks: &str) {
     openssl.run(&format!("req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout {name}_key.pem -out {name}.csr {asks}"));
 }
 
-fn certctl(openssl: &Openssl, arguments: &str, stdin: &str) -> (Option<i32>, String) {
-    let (code, stdout, stderr) = run(openssl, arguments, stdin);
-    (code, stdout + &stderr)
+fn run(openssl: &Openssl, arguments: &str, stdin: &str) -> Run {
+    program::feed(program::command(&openssl.path(""), arguments), stdin)
 }
 
-fn run(openssl: &Openssl, arguments: &str, stdin: &str) -> (Option<i32>, String, String) {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_certctl"))
-        .current_dir(openssl.path(""))
-        .args(arguments.split(' '))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // One that refuses its arguments reads nothing.
-    drop(child.stdin.take().unwrap().write_all(stdin.as_bytes()));
-    let output = child.wait_with_output().unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (output.status.code(), text(output.stdout), text(output.stderr))
+/// The exit code and the whole answer.
+fn certctl(openssl: &Openssl, arguments: &str, stdin: &str) -> (Option<i32>, String) {
+    let run = run(openssl, arguments, stdin);
+    (run.code, run.text())
 }
 
 #[test]
 fn a_request_is_signed_by_the_nodes_own_authority() {
     let openssl = mesh();
-    let (code, chain, notes) = run(&openssl, "sign --csr front.csr --node front", "");
+    let Run { code, stdout: chain, stderr: notes } =
+        run(&openssl, "sign --csr front.csr --node front", "");
     assert_eq!(code, Some(0), "{notes}");
     assert_eq!(chain.matches("BEGIN CERTIFICATE").count(), 2);
     assert!(notes.contains("signed front by ca_1: spiffe://example.org/front, serial "), "{notes}");

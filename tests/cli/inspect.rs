@@ -1,21 +1,11 @@
-//! `certctl inspect`, as people run it: files of other tools, broken ones, and live endpoints.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test, its helpers too")]
+//! `certctl inspect` on files: other tools' and broken ones.
 
-mod support;
-
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
-use std::process::{Command, Output, Stdio};
-use std::sync::Arc;
-use std::thread::{self, JoinHandle};
-use std::time::Duration;
-
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig, ServerConnection};
 use serde_json::Value;
-use support::openssl::Openssl;
+
+use crate::support::openssl::Openssl;
+use crate::support::program;
+
+mod endpoint;
 
 /// What certs.sh makes: an RSA CA and a leaf with DNS names alone, both for ten years.
 fn certs_sh() -> Openssl {
@@ -30,25 +20,13 @@ fn certs_sh() -> Openssl {
     openssl
 }
 
-fn certctl(directory: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_certctl"))
-        .current_dir(directory)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .output()
-        .unwrap()
+fn inspect(openssl: &Openssl, arguments: &str) -> (Option<i32>, String) {
+    let run = program::run(&openssl.path(""), &format!("inspect {arguments}"));
+    (run.code, run.text())
 }
 
-fn inspect(openssl: &Openssl, arguments: &[&str]) -> (Option<i32>, String) {
-    let output = certctl(&openssl.path(""), &[&["inspect"], arguments].concat());
-    let text = [output.stdout, output.stderr].concat();
-    (output.status.code(), String::from_utf8(text).unwrap())
-}
-
-fn json(openssl: &Openssl, arguments: &[&str]) -> Value {
-    let output = certctl(&openssl.path(""), &[&["inspect", "-o", "json"], arguments].concat());
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_slice(&output.stdout).unwrap()
+fn json(openssl: &Openssl, arguments: &str) -> Value {
+    program::run(&openssl.path(""), &format!("inspect -o json {arguments}")).done().json()
 }
 
 fn codes(item: &Value) -> Vec<&str> {
@@ -58,7 +36,7 @@ fn codes(item: &Value) -> Vec<&str> {
 #[test]
 fn a_leaf_of_certs_sh_is_described_with_its_warnings() {
     let openssl = certs_sh();
-    let (code, text) = inspect(&openssl, &["chain.pem", "front_key.pem", "front.csr"]);
+    let (code, text) = inspect(&openssl, "chain.pem front_key.pem front.csr");
     assert_eq!(code, Some(0), "{text}");
     for line in [
         "1. certificate (leaf)",
@@ -80,14 +58,14 @@ fn a_leaf_of_certs_sh_is_described_with_its_warnings() {
     let openssl_says = openssl.run("x509 -in front.pem -noout -fingerprint -sha256");
     let fingerprint = openssl_says.trim().rsplit('=').next().unwrap().replace(':', "");
     assert!(text.contains(&format!("fingerprint    sha256 {}", fingerprint.to_lowercase())));
-    assert_eq!(inspect(&openssl, &["--strict", "chain.pem"]).0, Some(3));
-    assert_eq!(inspect(&openssl, &["--strict", "ca.pem"]).0, Some(0));
+    assert_eq!(inspect(&openssl, "--strict chain.pem").0, Some(3));
+    assert_eq!(inspect(&openssl, "--strict ca.pem").0, Some(0));
 }
 
 #[test]
 fn the_json_is_stable() {
     let openssl = certs_sh();
-    let value = json(&openssl, &["front.pem", "front_key.pem", "front.csr"]);
+    let value = json(&openssl, "front.pem front_key.pem front.csr");
     let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     assert_eq!(keys(&value), ["at", "sources"]);
     assert_eq!(keys(&value["sources"][0]), ["items", "name", "problems"]);
@@ -111,7 +89,7 @@ fn the_json_is_stable() {
 fn times_are_judged_by_the_moment_asked_about() {
     let openssl = certs_sh();
     let state = |at: &str| {
-        let value = json(&openssl, &["front.pem", "--at", at]);
+        let value = json(&openssl, &format!("front.pem --at {at}"));
         let certificate = value["sources"][0]["items"][0].clone();
         (
             certificate["validity"]["state"].as_str().unwrap().to_owned(),
@@ -123,7 +101,7 @@ fn times_are_judged_by_the_moment_asked_about() {
         ("notYetValid".to_owned(), "not-yet-valid".to_owned())
     );
     assert_eq!(state("2100-01-01T00:00:00Z"), ("expired".to_owned(), "expired".to_owned()));
-    let (_, text) = inspect(&openssl, &["front.pem", "--at", "2100-01-01T00:00:00Z"]);
+    let (_, text) = inspect(&openssl, "front.pem --at 2100-01-01T00:00:00Z");
     assert!(text.contains("✗ it expired 2"), "{text}");
 }
 
@@ -143,16 +121,16 @@ fn what_does_not_belong_together_is_marked() {
         (vec![&ca, &other, &ca], "duplicate"),
     ] {
         openssl.write("file.pem", parts.into_iter().flatten().copied().collect::<Vec<u8>>());
-        let value = json(&openssl, &["file.pem"]);
+        let value = json(&openssl, "file.pem");
         let found = codes(&value["sources"][0]);
         assert!(found.contains(&code), "{code}: {found:?}");
     }
     openssl.write("bundle.pem", [&ca[..], &other].concat());
-    assert_eq!(json(&openssl, &["bundle.pem"])["sources"][0]["problems"], Value::Array(vec![]));
-    let value = json(&openssl, &["front.pem", "other_key.pem"]);
+    assert_eq!(json(&openssl, "bundle.pem")["sources"][0]["problems"], Value::Array(vec![]));
+    let value = json(&openssl, "front.pem other_key.pem");
     assert_eq!(codes(&value["sources"][1]["items"][0]), ["key-mismatch"]);
     // A key alone is not a mismatch.
-    let value = json(&openssl, &["other_key.pem"]);
+    let value = json(&openssl, "other_key.pem");
     assert!(codes(&value["sources"][0]["items"][0]).is_empty());
 }
 
@@ -203,7 +181,7 @@ fn forms_and_weak_keys_are_told() {
         ("openssh.pem", "keys of SSH are not read"),
         ("store.jks", "JKS is not read"),
     ] {
-        let (code, text) = inspect(&openssl, &[file]);
+        let (code, text) = inspect(&openssl, file);
         assert_eq!(code, Some(0), "{file}: {text}");
         assert!(text.contains(expected), "{file}: {expected:?} is not in\n{text}");
     }
@@ -258,12 +236,9 @@ fn no_private_part_of_a_key_is_ever_printed() {
         "public.pem",
     ] {
         for form in ["table", "json", "yaml"] {
-            let (_, text) = inspect(&openssl, &[file, "front.pem", "-o", form]);
-            let (_, refused) = {
-                let output =
-                    certctl(&openssl.path(""), &["verify", "--bundle", file, "--key", file, file]);
-                (0, String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
-            };
+            let (_, text) = inspect(&openssl, &format!("{file} front.pem -o {form}"));
+            let verify = format!("verify --bundle {file} --key {file} {file}");
+            let refused = program::run(&openssl.path(""), &verify).text();
             for secret in &secrets {
                 assert!(
                     !text.contains(secret) && !refused.contains(secret),
@@ -278,7 +253,7 @@ fn no_private_part_of_a_key_is_ever_printed() {
 fn a_directory_is_read_whole_and_misuse_is_refused() {
     let openssl = certs_sh();
     openssl.write("notes.txt", "hello");
-    let (code, text) = inspect(&openssl, &["."]);
+    let (code, text) = inspect(&openssl, ".");
     assert_eq!(code, Some(0), "{text}");
     assert!(text.contains("passed over ./notes.txt"), "{text}");
     assert!(
@@ -286,13 +261,13 @@ fn a_directory_is_read_whole_and_misuse_is_refused() {
         "{text}"
     );
     for (arguments, code, expected) in [
-        (&["nothing.pem"][..], 1, "there is no file \"nothing.pem\""),
-        (&["a:b:443"], 1, "no HOST:PORT"),
-        (&["127.0.0.1:0"], 1, "no HOST:PORT"),
-        (&["front.pem", "nothing.pem"], 1, "CN=front.example"),
-        (&[], 2, "required"),
-        (&["front.pem", "--at", "soon"], 2, "is no moment"),
-        (&["front.pem", "--cert", "front.pem"], 2, "--key"),
+        ("nothing.pem", 1, "there is no file \"nothing.pem\""),
+        ("a:b:443", 1, "no HOST:PORT"),
+        ("127.0.0.1:0", 1, "no HOST:PORT"),
+        ("front.pem nothing.pem", 1, "CN=front.example"),
+        ("", 2, "required"),
+        ("front.pem --at soon", 2, "is no moment"),
+        ("front.pem --cert front.pem", 2, "--key"),
     ] {
         let (found, text) = inspect(&openssl, arguments);
         assert_eq!(found, Some(code), "{arguments:?}: {text}");
@@ -300,7 +275,7 @@ fn a_directory_is_read_whole_and_misuse_is_refused() {
     }
     // What exists as a file is one, whatever its name looks like.
     openssl.write("localhost:443", openssl.read("front.pem"));
-    assert!(inspect(&openssl, &["localhost:443"]).1.contains("CN=front.example"));
+    assert!(inspect(&openssl, "localhost:443").1.contains("CN=front.example"));
 }
 
 #[test]
@@ -310,131 +285,11 @@ fn a_key_that_everybody_may_read_is_marked() {
     for (mode, expected) in [(0o644, true), (0o640, false), (0o600, false)] {
         let permissions = std::fs::Permissions::from_mode(mode);
         std::fs::set_permissions(openssl.path("front_key.pem"), permissions).unwrap();
-        let (_, text) = inspect(&openssl, &["front_key.pem"]);
+        let (_, text) = inspect(&openssl, "front_key.pem");
         assert_eq!(
             text.contains("everybody on this machine may read"),
             expected,
             "{mode:o}: {text}"
         );
     }
-}
-
-#[test]
-fn a_live_endpoint_shows_its_chain_and_whom_it_asks_for() {
-    let openssl = certs_sh();
-    let chain = chain(&openssl, &["front.pem", "ca.pem"]);
-    let plain = ServerConfig::builder_with_provider(provider())
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth();
-    let mut plain = plain.with_single_cert(chain.clone(), key(&openssl)).unwrap();
-    plain.alpn_protocols = vec![b"h2".to_vec()];
-    let (address, server) = serve(plain, 2);
-    let value =
-        json(&openssl, &[&address.to_string(), "--server-name", "front.example", "--alpn", "h2"]);
-    let source = &value["sources"][0];
-    let endpoint = &source["endpoint"];
-    assert_eq!(endpoint["tlsVersion"], "TLS 1.3");
-    assert_eq!(endpoint["serverName"], "front.example");
-    assert_eq!(endpoint["protocol"], "h2");
-    assert_eq!(endpoint["asksForClientCertificate"], false);
-    assert_eq!(endpoint["provesItsKey"], true);
-    assert_eq!(endpoint["verdict"], "accepted");
-    assert_eq!(source["items"][0]["subject"], "CN=front.example");
-    assert_eq!(source["items"].as_array().unwrap().len(), 2);
-    let (_, text) = inspect(&openssl, &[&address.to_string()]);
-    assert!(text.contains("client cert    not asked for"), "{text}");
-    server.join().unwrap();
-
-    for versions in [&[&rustls::version::TLS13], &[&rustls::version::TLS12]] {
-        let mut roots = RootCertStore::empty();
-        roots.add(chain[1].clone()).unwrap();
-        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider())
-            .build()
-            .unwrap();
-        let mutual = ServerConfig::builder_with_provider(provider())
-            .with_protocol_versions(versions)
-            .unwrap()
-            .with_client_cert_verifier(verifier)
-            .with_single_cert(chain.clone(), key(&openssl))
-            .unwrap();
-        let (address, server) = serve(mutual, 2);
-        let address = address.to_string();
-        let (code, text) = inspect(&openssl, &[&address]);
-        assert_eq!(code, Some(0), "{text}");
-        for line in [
-            "client cert    asked for, of O=Example, CN=ca_1; none given",
-            "outcome        refused us: ",
-            "CN=front.example",
-        ] {
-            assert!(text.contains(line), "{line:?} is not in\n{text}");
-        }
-        let value = json(&openssl, &[&address, "--cert", "chain.pem", "--key", "front_key.pem"]);
-        let endpoint = &value["sources"][0]["endpoint"];
-        assert_eq!(endpoint["gaveClientCertificate"], true);
-        assert_eq!(endpoint["verdict"], "accepted", "{value}");
-        server.join().unwrap();
-    }
-}
-
-#[test]
-fn what_is_no_tls_endpoint_is_told_in_time() {
-    let openssl = Openssl::new();
-    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let (code, text) = inspect(&openssl, &[&closed.to_string()]);
-    assert!(code == Some(1) && text.contains("cannot connect to 127.0.0.1"), "{text}");
-
-    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = silent.local_addr().unwrap().to_string();
-    let (code, text) = inspect(&openssl, &[&address, "--timeout", "200ms"]);
-    assert!(
-        code == Some(1) && text.contains("did not complete a TLS handshake within 0.2 s"),
-        "{text}"
-    );
-
-    let listener = TcpListener::bind("[::1]:0").unwrap();
-    let address = listener.local_addr().unwrap().to_string();
-    let server = thread::spawn(move || {
-        let (mut socket, _) = listener.accept().unwrap();
-        socket.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").unwrap();
-        drop(socket.read(&mut [0; 4096]));
-    });
-    let (code, text) = inspect(&openssl, &[&address]);
-    assert!(code == Some(1) && text.contains("not with a TLS handshake"), "{text}");
-    server.join().unwrap();
-}
-
-fn provider() -> Arc<rustls::crypto::CryptoProvider> {
-    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
-}
-
-fn chain(openssl: &Openssl, files: &[&str]) -> Vec<CertificateDer<'static>> {
-    files
-        .iter()
-        .map(|file| CertificateDer::from(pem::parse(openssl.read(file)).unwrap().into_contents()))
-        .collect()
-}
-
-fn key(openssl: &Openssl) -> PrivateKeyDer<'static> {
-    let der = pem::parse(openssl.read("front_key.pem")).unwrap().into_contents();
-    PrivateKeyDer::try_from(der).unwrap()
-}
-
-/// A TLS server on a free port of loopback that ends by itself after so many connections.
-fn serve(config: ServerConfig, connections: usize) -> (SocketAddr, JoinHandle<()>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    let config = Arc::new(config);
-    let server = thread::spawn(move || {
-        for _ in 0..connections {
-            let (mut socket, _) = listener.accept().unwrap();
-            socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-            let mut server = ServerConnection::new(config.clone()).unwrap();
-            // Refusals are the client's to tell; a goodbye is answered with one.
-            while server.complete_io(&mut socket).is_ok_and(|(read, _)| read > 0) {}
-            server.send_close_notify();
-            drop(server.write_tls(&mut socket));
-        }
-    });
-    (address, server)
 }

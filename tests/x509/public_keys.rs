@@ -1,10 +1,7 @@
 //! Public keys that are fit to be certified, and what is said of those that are not.
-#![allow(clippy::panic, clippy::unwrap_used, reason = "what tests share panics as tests do")]
 
-mod support;
-
+use crate::support::openssl::Openssl;
 use certctl::x509::key::{KeyAlgorithm, PrivateKey, PublicKey};
-use support::openssl::Openssl;
 
 #[test]
 fn what_we_make_is_what_we_accept() {

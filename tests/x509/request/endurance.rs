@@ -1,17 +1,11 @@
 //! Whatever bytes come as a request: judged soon, never with a panic, and never taken for another.
-#![allow(clippy::unwrap_used, dead_code, missing_docs, reason = "a test")]
-
-mod support {
-    pub mod der;
-    pub mod front;
-}
 
 use std::time::{Duration, Instant};
 
+use super::front::{ID, judge};
+use crate::der::{RequestParts, attribute, element, extension, oid, pem, sequence, set, subject};
 use certctl::x509::request::Request;
 use proptest::prelude::*;
-use support::der::{RequestParts, attribute, element, extension, oid, sequence, set, subject};
-use support::front::{ID, judge, pem};
 
 /// What fits the size limit and costs the most to read.
 #[test]

@@ -2,12 +2,10 @@
 //! certctl must tell its user: an Envoy that calls offers TLS 1.2 at most and no P-384 curve,
 //! unless it is told to.
 
-mod support;
-
 use rcgen::{PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, RsaKeySize};
 
-use support::authority::{Authority, p256, p384, rsa};
-use support::mutual_tls::{Pair, SERVED};
+use crate::authority::{Authority, p256, p384, rsa};
+use crate::mutual_tls::{Pair, SERVED};
 
 #[test]
 fn p256_and_rsa_work_at_both_ends() {

@@ -27,8 +27,3 @@ pub fn judge(bytes: &[u8]) -> Result<Request, RequestError> {
     request.check_against(&profile(), &NodeName::parse("front").unwrap())?;
     Ok(request)
 }
-
-/// One PEM block.
-pub fn pem(label: &str, der: &[u8]) -> String {
-    pem::encode(&pem::Pem::new(label, der))
-}

@@ -2,13 +2,11 @@
 //! Envoy's answer is not the expected one, and here its lines are read, so that it cannot come to show
 //! less than it should.
 
-mod support;
-
 use std::io;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use support::tools;
+use crate::support::tools;
 
 #[test]
 fn the_demo_shows_what_its_readme_promises() {

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde::Deserialize;
 
-use super::tools;
+use crate::support::tools;
 
 /// What pkilint has to say against one certificate.
 #[derive(Debug, Deserialize, PartialEq, Eq)]

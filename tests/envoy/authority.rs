@@ -8,7 +8,7 @@ use rcgen::{
     PKCS_RSA_SHA256, RsaKeySize, SanType, SignatureAlgorithm,
 };
 
-use super::mutual_tls::Side;
+use crate::mutual_tls::Side;
 
 /// A CA with its key.
 pub struct Authority {

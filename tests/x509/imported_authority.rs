@@ -1,10 +1,8 @@
 //! CAs that openssl made, as ours: which of them sign, and what is said of the others.
-#![allow(clippy::panic, clippy::unwrap_used, reason = "what tests share panics as tests do")]
-
-mod support;
 
 use std::time::Duration;
 
+use crate::support::openssl::Openssl;
 use certctl::authority::{Authority, AuthorityError, check_valid};
 use certctl::identity::{AuthorityName, DnsName, SpiffeId};
 use certctl::signing;
@@ -13,7 +11,6 @@ use certctl::x509::certificate::Certificate;
 use certctl::x509::credential::Chain;
 use certctl::x509::key::{KeyAlgorithm, PrivateKey};
 use certctl::x509::profile::LeafProfile;
-use support::openssl::Openssl;
 use time::macros::datetime;
 
 const EC: &str = "ec:p256";

@@ -1,10 +1,7 @@
 //! Private keys in every form that openssl writes them, and what is said of those we don't take.
-#![allow(clippy::panic, clippy::unwrap_used, reason = "what tests share panics as tests do")]
 
-mod support;
-
+use crate::support::openssl::Openssl;
 use certctl::x509::key::{KeyAlgorithm, PrivateKey};
-use support::openssl::Openssl;
 
 const PASSPHRASE: &[u8] = b"correct horse";
 

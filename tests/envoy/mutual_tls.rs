@@ -5,8 +5,8 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
-use super::envoy::Envoy;
-use super::http::{self, Response};
+use crate::http::{self, Response};
+use crate::process::Envoy;
 
 /// What the server answers when it is reached.
 pub const SERVED: &str = "served";
@@ -28,7 +28,7 @@ pub struct Side {
 /// Both Envoys, and the directory they run in.
 pub struct Pair {
     pub client: Envoy,
-    pub server: Envoy,
+    _server: Envoy,
     _directory: TempDir,
 }
 
@@ -41,7 +41,7 @@ impl Pair {
         let port = server.port("server");
         let client =
             Envoy::start(directory.path(), "client", &client.client_config(directory.path(), port));
-        Self { client, server, _directory: directory }
+        Self { client, _server: server, _directory: directory }
     }
 
     /// One request through both: [`SERVED`], or 503 with the client Envoy's flags and reason as the

@@ -2,12 +2,10 @@
 //! of a chain file rest on. All are judged by the client; the server's own certificate is the one
 //! that varies.
 
-mod support;
-
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256};
 
-use support::authority::{Authority, p256};
-use support::mutual_tls::{Pair, SERVED, Side};
+use crate::authority::{Authority, p256};
+use crate::mutual_tls::{Pair, SERVED, Side};
 
 #[test]
 fn an_intermediate_must_be_in_the_chain_and_its_root_need_not_be() {

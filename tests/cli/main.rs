@@ -1,0 +1,15 @@
+//! The commands as people type them: what they answer, what they refuse, and how they end.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "what tests share panics as tests do"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod config;
+mod inspect;
+mod sign;
+mod verify;

@@ -1,0 +1,20 @@
+//! What real Envoys do with keys and chains, and with what certctl issued.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "what tests share panics as tests do"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod authority;
+mod http;
+mod mutual_tls;
+mod process;
+
+mod chains;
+mod colorapp;
+mod ed25519;
+mod key_algorithms;
