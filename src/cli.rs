@@ -14,6 +14,7 @@ mod config;
 mod explain;
 mod inspect;
 mod issue;
+mod named;
 mod report;
 mod shell;
 mod sign;

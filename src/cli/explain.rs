@@ -1,12 +1,11 @@
 //! `certctl explain`: whether two nodes accept each other.
 
 use clap::Args;
-use miette::{Report, miette};
+use miette::Report;
 
+use super::named::node;
 use super::{Console, Format, MeshFileArgument, Outcome};
-use crate::desired::{Desired, Identity};
 use crate::explain::{Explanation, explain};
-use crate::identity::NodeName;
 
 /// Say whether the handshake between two nodes works, and if not, which rule fails.
 #[derive(Args, Debug)]
@@ -36,14 +35,6 @@ impl Explain {
         console.answer(self.format, &explanation, || in_words(&explanation))?;
         Ok(if explanation.accepted { Outcome::Done } else { Outcome::DoesNotHold })
     }
-}
-
-fn node<'a>(desired: &'a Desired, name: &str) -> Result<&'a Identity, Report> {
-    let found = NodeName::parse(name).ok().and_then(|name| desired.identities.get(&name));
-    found.ok_or_else(|| {
-        let names: Vec<_> = desired.identities.keys().map(NodeName::as_str).collect();
-        miette!(help = format!("it has {}", names.join(", ")), "the mesh has no node {name:?}")
-    })
 }
 
 fn in_words(explanation: &Explanation) -> String {

@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use miette::{IntoDiagnostic, Report, WrapErr, miette};
 
+use super::named::{self, node};
 use super::{Console, MeshFileArgument, Outcome};
 use crate::desired::{Desired, Identity};
-use crate::identity::{AuthorityName, NodeName};
+use crate::identity::AuthorityName;
 use crate::issue::{AuthorityFailure, signer};
 use crate::rotation::profile;
 use crate::signing::sign;
@@ -95,13 +96,7 @@ impl Sign {
         identity: &'a Identity,
     ) -> Result<&'a AuthorityName, Report> {
         let Some(wanted) = &self.authority else { return Ok(&identity.authority) };
-        desired.authorities.keys().find(|name| name.as_str() == wanted).ok_or_else(|| {
-            let names: Vec<_> = desired.authorities.keys().map(AuthorityName::as_str).collect();
-            miette!(
-                help = format!("it has {}", names.join(", ")),
-                "the mesh has no authority {wanted:?}"
-            )
-        })
+        named::authority(desired, wanted)
     }
 
     fn cannot(&self, name: &AuthorityName, failure: std::sync::Arc<AuthorityFailure>) -> Report {
@@ -159,14 +154,6 @@ impl Sign {
             rfc3339(leaf.validity().not_after)
         ));
     }
-}
-
-fn node<'a>(desired: &'a Desired, name: &str) -> Result<&'a Identity, Report> {
-    let found = NodeName::parse(name).ok().and_then(|name| desired.identities.get(&name));
-    found.ok_or_else(|| {
-        let names: Vec<_> = desired.identities.keys().map(NodeName::as_str).collect();
-        miette!(help = format!("it has {}", names.join(", ")), "the mesh has no node {name:?}")
-    })
 }
 
 /// At most one byte more than a request may have, which is enough to refuse it.

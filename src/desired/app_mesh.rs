@@ -23,11 +23,11 @@ use thiserror::Error;
 use super::document::parse_documents;
 use super::problem::{Problem, Problems, Severity};
 use crate::identity::{AuthorityName, NodeName, TrustDomain};
+use crate::x509::printable::printable;
 use graph::Graph;
 use resources::{Origin, Resources, looks_like_ours};
 use template::Masked;
 use view::{Reader, View};
-use write::printable;
 
 /// A file of manifests.
 #[derive(Clone, Debug)]
@@ -195,9 +195,6 @@ fn read(
     let (mut errors, notes): (Vec<_>, Vec<_>) =
         found.into_iter().partition(|(_, problem)| problem.severity == Severity::Error);
     if !errors.is_empty() {
-        for (_, problem) in &mut errors {
-            problem.message = printable(&problem.message);
-        }
         errors.extend(variables.iter().filter_map(|(name, places)| {
             let (number, at) = *places.first()?;
             let problem = Problem::error(at..at, format!("{name} is not set"));

@@ -109,7 +109,8 @@ impl Problems {
         None
     }
 
-    /// [`did_you_mean`], for the first hundred mistakes.
+    /// [`nearest`] as a question, with `known` listed after it where there are not too many; for the
+    /// first hundred mistakes.
     pub fn did_you_mean<'a>(
         &self,
         text: &str,
@@ -155,8 +156,7 @@ pub fn nearest<'a>(text: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         .map(|(_, name)| name)
 }
 
-/// [`nearest`] as a question, with `known` listed after it where there are not too many.
-pub fn did_you_mean<'a>(
+fn did_you_mean<'a>(
     text: &str,
     kind: &str,
     known: impl IntoIterator<Item = &'a str>,

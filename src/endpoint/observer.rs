@@ -4,7 +4,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustls::client::ResolvesClientCert;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::{
+    CryptoProvider, WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature,
+    verify_tls13_signature,
+};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::sign::CertifiedKey;
 use rustls::{DigitallySignedStruct, Error, SignatureScheme};
@@ -25,6 +28,14 @@ pub(super) struct Observed {
     /// Whether it was given a client certificate.
     pub gave: bool,
 }
+
+/// How a version of TLS verifies the signature of a handshake.
+type VerifySignature = fn(
+    &[u8],
+    &CertificateDer<'_>,
+    &DigitallySignedStruct,
+    &WebPkiSupportedAlgorithms,
+) -> Result<HandshakeSignatureValid, Error>;
 
 /// Accepts every server and notes what it sends.
 #[derive(Debug)]
@@ -56,8 +67,13 @@ impl Observer {
     /// to be shown.
     fn judge(
         &self,
-        result: Result<HandshakeSignatureValid, Error>,
+        verify: VerifySignature,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        let result = verify(message, certificate, signature, algorithms);
         self.note().proves_its_key = result.is_ok();
         Ok(HandshakeSignatureValid::assertion())
     }
@@ -85,8 +101,7 @@ impl ServerCertVerifier for Observer {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        self.judge(verify_tls12_signature(message, certificate, signature, algorithms))
+        self.judge(verify_tls12_signature, message, certificate, signature)
     }
 
     fn verify_tls13_signature(
@@ -95,8 +110,7 @@ impl ServerCertVerifier for Observer {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        self.judge(verify_tls13_signature(message, certificate, signature, algorithms))
+        self.judge(verify_tls13_signature, message, certificate, signature)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

@@ -6,7 +6,7 @@ mod tls;
 use std::collections::BTreeMap;
 
 use super::view::View;
-use super::write::printable;
+use crate::x509::printable::printable;
 pub use tls::{Certificate, ClientTls, ListenerTls, Trust, Validation};
 use tls::{client_tls, listener_tls};
 

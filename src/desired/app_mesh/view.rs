@@ -6,7 +6,7 @@ use std::ops::Range;
 use indexmap::IndexMap;
 
 use super::super::document::{Node, Spanned, Value};
-use super::super::problem::{Problem, Problems, did_you_mean};
+use super::super::problem::{Problem, Problems};
 use super::template::{Lookup, Masked};
 
 /// What reading one manifest needs and collects.
@@ -135,9 +135,10 @@ impl<'a> View<'a> {
         for (key, _) in entries.iter().filter(|(key, _)| !known.contains(&key.value.as_str())) {
             let span = key.span.start + self.reader.offset..key.span.end + self.reader.offset;
             let message = format!("{what} has no field `{}`; ignored", key.value);
-            let help =
-                did_you_mean(&key.value, &format!("fields of {what}"), known.iter().copied());
-            self.reader.problems.push(Problem::note(span, message).maybe_help(help));
+            let problems = self.reader.problems;
+            let fields = format!("fields of {what}");
+            let help = problems.did_you_mean(&key.value, &fields, known.iter().copied());
+            problems.push(Problem::note(span, message).maybe_help(help));
         }
     }
 

@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use crate::x509::printable::printable;
+
 /// Where a line of comment ends.
 const WIDTH: usize = 100;
 
@@ -239,17 +241,6 @@ fn scalar(text: &str) -> String {
             "true" | "false" | "yes" | "no" | "on" | "off" | "y" | "n" | "null"
         );
     if plain { text.to_owned() } else { serde_json::Value::from(text).to_string() }
-}
-
-/// Text from elsewhere on one line, with nothing that a terminal or YAML would take for its own.
-pub fn printable(text: &str) -> String {
-    text.chars()
-        .flat_map(|c| {
-            let hidden = c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}');
-            let escaped = hidden.then(|| c.escape_default().collect::<String>());
-            escaped.unwrap_or_else(|| c.to_string()).chars().collect::<Vec<_>>()
-        })
-        .collect()
 }
 
 #[cfg(test)]
