@@ -15,19 +15,31 @@ mod explain;
 mod inspect;
 mod issue;
 mod named;
+mod output;
 mod report;
 mod shell;
 mod sign;
 mod table;
 mod verify;
 
-/// Mutual TLS for Envoy: a certificate authority for every virtual node of a mesh.
+/// Mutual TLS for Envoy: a certificate for every node of a mesh, from one file.
 #[derive(Debug, Parser)]
 #[command(
     version,
     arg_required_else_help = true,
-    after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 checked and it does not hold.\n\
-                  Start here:  certctl issue -f mesh.yaml -o certs"
+    after_help = "\
+Start here:
+  certctl config import manifests/ -o mesh.yaml   with App Mesh manifests
+  certctl config check -f mesh.yaml
+  certctl issue -f mesh.yaml -o certs
+
+Environment (a flag wins):
+  CERTCTL_FILE   the mesh file, as -f
+  CERTCTL_OUT    the directory that `issue` writes, as its -o
+  CERTCTL_STATE  the directory of the authorities' keys, as --state
+  NO_COLOR       if set, no colours
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 checked and it does not hold."
 )]
 pub struct Cli {
     #[command(flatten)]
@@ -56,22 +68,19 @@ enum Command {
     Man(shell::Man),
 }
 
-/// How a command's answer is printed.
+/// How a command's answer is printed. The names say it all, so the help need not list them apart.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// For people.
+enum Format {
     #[default]
     Table,
-    /// One JSON document.
     Json,
-    /// One YAML document.
     Yaml,
 }
 
 /// The mesh file that a command reads.
 #[derive(Args, Clone, Debug)]
 struct MeshFileArgument {
-    /// The mesh file.
+    /// The mesh file; `-` is standard input.
     #[arg(
         short = 'f',
         long = "file",
@@ -84,7 +93,7 @@ struct MeshFileArgument {
 
 /// How a command ended when it did not fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+enum Outcome {
     /// It did what was asked.
     Done,
     /// What it was asked to check does not hold.
@@ -118,8 +127,7 @@ pub fn run(cli: Cli) -> ExitCode {
     match result {
         Ok(outcome) => outcome.into(),
         Err(report) => {
-            // Nothing is left to tell if standard error is closed too.
-            let _ = writeln!(io::stderr(), "{report:?}");
+            console.error(&report);
             ExitCode::FAILURE
         }
     }
@@ -157,6 +165,12 @@ impl Console {
             }
             Format::Yaml => self.print(&serde_saphyr::to_string(value).into_diagnostic()?),
         }
+    }
+
+    /// Tells what went wrong, on standard error.
+    fn error(&self, report: &Report) {
+        // Nothing is left to tell if it is closed.
+        let _ = writeln!(io::stderr(), "{report:?}");
     }
 
     /// Tells what is going on, on standard error, unless `--quiet`.

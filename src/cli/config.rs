@@ -10,7 +10,7 @@ use answer::{Answer, Mesh, PlacedProblem, in_tables};
 use clap::{Args, Subcommand};
 use miette::{IntoDiagnostic, Report};
 
-use super::report::{contents, refusal, show};
+use super::report::{called, contents, refusal, show};
 use super::{Console, Format, MeshFileArgument, Outcome};
 use crate::desired::mesh_file::{MeshFile, NamedFile};
 use crate::desired::problem::{Problem, Severity};
@@ -18,6 +18,11 @@ use crate::desired::schema::schema;
 
 /// Check the mesh file, print its schema, or make one from App Mesh manifests.
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  certctl config check -f mesh.yaml
+  certctl config import manifests/ -o mesh.yaml
+  certctl config schema >mesh.schema.json")]
 pub(super) struct Config {
     #[command(subcommand)]
     command: Command,
@@ -47,7 +52,8 @@ Examples:
   certctl config check -f mesh.yaml
   certctl config check -f mesh.yaml -o json | jq '.problems[]'
 
-Shows everything that is wrong in one run. Exits with 0 when the file can be used, else with 1.")]
+Shows everything that is wrong in one run.
+Exit codes: 0 the file can be used, 1 it cannot.")]
 struct Check {
     #[command(flatten)]
     mesh: MeshFileArgument,
@@ -73,7 +79,7 @@ impl Check {
         };
         let valid = problems.iter().all(|problem| problem.severity != Severity::Error);
         let answer = Answer {
-            file: path.display().to_string(),
+            file: called(path),
             valid,
             problems: problems.iter().map(|problem| PlacedProblem::of(problem, &text)).collect(),
             mesh: desired.as_ref().filter(|_| valid).map(Mesh::of),
@@ -124,7 +130,8 @@ fn unusable(file: &NamedFile) -> Option<Problem> {
 /// Print the JSON Schema of the mesh file, for editors.
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Example:  certctl config schema > mesh.schema.json
+Examples:
+  certctl config schema >mesh.schema.json
 
 Then begin the mesh file with this line, and editors that know YAML schemas complete it:
   # yaml-language-server: $schema=mesh.schema.json")]

@@ -7,17 +7,22 @@ use super::named::node;
 use super::{Console, Format, MeshFileArgument, Outcome};
 use crate::explain::{Explanation, explain};
 
-/// Say whether the handshake between two nodes works, and if not, which rule fails.
+/// Say whether two nodes accept each other, and if not, what to change.
+///
+/// Judges both directions by the mesh file alone: whom each trusts, and whom each expects. Needs no
+/// certificates; those are for `inspect` and `verify`.
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Example:  certctl explain front colorapp-green -f mesh.yaml
+Examples:
+  certctl explain front colorapp-green -f mesh.yaml
+  certctl explain front colorapp-green --format json | jq '.rules[] | select(.holds | not)'
 
-Exits with 0 when each accepts the other, with 3 when not.")]
+Exit codes: 0 each accepts the other, 1 the mesh file cannot be used, 3 one of them refuses.")]
 pub(super) struct Explain {
-    /// The client.
+    /// The client: a virtual node or gateway.
     from: String,
 
-    /// The server.
+    /// The server: a virtual node or gateway.
     to: String,
 
     #[command(flatten)]

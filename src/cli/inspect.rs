@@ -10,31 +10,35 @@ use clap::Args;
 use miette::{IntoDiagnostic, Report, WrapErr, miette};
 use serde::Serialize;
 
+use super::report::called;
 use super::{Console, Format, Outcome};
 use crate::endpoint::{Address, Look, Sight, Verdict};
 use crate::time::{OffsetDateTime, parse_duration, parse_moment, rfc3339};
 use crate::x509::certificate::Certificate;
 use crate::x509::describe::{Description, Item, Problem, in_words, relate};
 use crate::x509::key::PrivateKey;
-use crate::x509::printable::printable;
 
 /// The largest file that is read: a bundle of some thousand roots has a few megabytes.
 const MAX_FILE: u64 = 16 * 1024 * 1024;
 
-/// Say what is in certificate files, requests and keys, or what a live endpoint sends.
+/// Say what is in certificates, requests and keys, or what a live endpoint sends.
 ///
 /// Reads PEM and DER: certificates, chains, bundles, requests, revocation lists and keys (of which
 /// it tells the public half alone). A key is compared with the certificates beside it. Of a
 /// directory, every file is read.
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:\n  \
-    certctl inspect certs/front_cert_chain.pem certs/front_key.pem\n  \
-    certctl inspect front.example:8443 --cert certs/front_cert_chain.pem --key certs/front_key.pem\n  \
-    kubectl get secret front-tls -o json | jq -r '.data[\"tls.crt\"] | @base64d' | certctl inspect -")]
+#[command(after_help = "\
+Examples:
+  certctl inspect certs/front_cert_chain.pem certs/front_key.pem
+  certctl inspect certs --strict
+  certctl inspect front.example:8443 --cert certs/front_cert_chain.pem --key certs/front_key.pem
+  kubectl get secret front-tls -o json | jq -r '.data[\"tls.crt\"] | @base64d' | certctl inspect -
+
+Exit codes: 0 it was looked at, 1 something could not be read, 3 with --strict: there are problems.")]
 pub(super) struct Inspect {
-    /// A file, a directory, HOST:PORT, or - for standard input. What exists as a file is one.
+    /// A file, a directory, HOST:PORT, or `-` for standard input. What exists as a file is one.
     #[arg(required = true, value_name = "FILE|DIR|HOST:PORT|-")]
-    sources: Vec<String>,
+    sources: Vec<PathBuf>,
     /// How to print the answer.
     #[arg(short = 'o', long, value_enum, value_name = "FORMAT", default_value_t)]
     format: Format,
@@ -85,13 +89,20 @@ impl Inspect {
         let at = self.at.unwrap_or_else(|| console.clock.now());
         let mut sources = Vec::new();
         let mut failure = None;
-        for name in &self.sources {
-            match self.look(name, at, console) {
-                Ok(found) => sources.extend(found),
-                Err(report) if self.sources.len() == 1 => return Err(report),
-                // The others are told all the same.
-                Err(report) => failure = Some(failure.unwrap_or(report)),
+        for found in self.sources.iter().flat_map(|path| self.look(path, at, console)) {
+            match found {
+                Ok(source) => sources.push(source),
+                // The others are told all the same, and each other failure in a line.
+                Err(report) => match failure {
+                    None => failure = Some(report),
+                    Some(_) => console.error(&report),
+                },
             }
+        }
+        if sources.is_empty()
+            && let Some(report) = failure
+        {
+            return Err(report);
         }
         let mut parts: Vec<_> =
             sources.iter_mut().map(|s| (s.name.as_str(), &mut s.description)).collect();
@@ -107,39 +118,30 @@ impl Inspect {
 
     fn look(
         &self,
-        name: &str,
+        path: &Path,
         at: OffsetDateTime,
         console: &Console,
-    ) -> Result<Vec<Source>, Report> {
-        let path = Path::new(name);
-        if name == "-" {
-            let bytes = read(&mut io::stdin().lock())
-                .into_diagnostic()
-                .wrap_err("cannot read standard input")?;
-            let description = Description::of_bytes(&bytes, at);
-            return Ok(vec![Source {
-                name: "standard input".to_owned(),
-                endpoint: None,
-                description,
-            }]);
+    ) -> Vec<Result<Source, Report>> {
+        if path == Path::new("-") {
+            return vec![of_standard_input(at)];
         }
         if path.is_dir() {
-            return directory(path, console)?
-                .iter()
-                .map(|file| of_file(file, at))
-                .filter(|source| {
-                    source.as_ref().map_or(true, |source| holds_something(source, console))
-                })
-                .collect();
+            return of_directory(path, at, console).unwrap_or_else(|report| vec![Err(report)]);
         }
         // Also where it cannot be read, which is told better as a file than as an address.
-        if path.symlink_metadata().is_ok() {
-            return Ok(vec![of_file(path, at)?]);
+        let there = path.symlink_metadata().map_err(|error| error.kind());
+        if !matches!(there, Err(io::ErrorKind::NotFound | io::ErrorKind::InvalidInput)) {
+            return vec![of_file(path, at)];
         }
-        let address: Address = name.parse().map_err(|_| {
-            miette!("there is no file {name:?}, and it is no HOST:PORT that one could connect to")
-        })?;
-        Ok(vec![self.endpoint(&address, at)?])
+        let address = path.to_str().and_then(|text| text.parse::<Address>().ok());
+        vec![match address {
+            Some(address) => self.endpoint(&address, at),
+            None => Err(miette!(
+                help = "an address is a host and a port, such as front.example:8443",
+                "there is no file {:?}, and it is no HOST:PORT that one could connect to",
+                path.to_string_lossy()
+            )),
+        }]
     }
 
     fn endpoint(&self, address: &Address, at: OffsetDateTime) -> Result<Source, Report> {
@@ -147,10 +149,10 @@ impl Inspect {
             (Some(cert), Some(key)) => Some((
                 PrivateKey::from_pem(&read_file(key)?, None)
                     .into_diagnostic()
-                    .wrap_err_with(|| format!("cannot use {}", key.display()))?,
+                    .wrap_err_with(|| format!("cannot use {}", called(key)))?,
                 Certificate::all_from_pem(&read_file(cert)?)
                     .into_diagnostic()
-                    .wrap_err_with(|| format!("cannot use {}", cert.display()))?,
+                    .wrap_err_with(|| format!("cannot use {}", called(cert)))?,
             )),
             _ => None,
         };
@@ -172,6 +174,29 @@ impl Inspect {
     }
 }
 
+fn of_standard_input(at: OffsetDateTime) -> Result<Source, Report> {
+    let bytes =
+        read(&mut io::stdin().lock()).into_diagnostic().wrap_err("cannot read standard input")?;
+    let description = Description::of_bytes(&bytes, at);
+    Ok(Source { name: "standard input".to_owned(), endpoint: None, description })
+}
+
+/// What the files of a directory hold; files that hold nothing for us are noted and passed over.
+fn of_directory(
+    path: &Path,
+    at: OffsetDateTime,
+    console: &Console,
+) -> Result<Vec<Result<Source, Report>>, Report> {
+    let mut found: Vec<_> =
+        directory(path, console)?.iter().map(|file| of_file(file, at)).collect();
+    found.retain(|source| source.as_ref().map_or(true, |source| holds_something(source, console)));
+    if found.is_empty() {
+        let help = "name a directory of PEM or DER files; those below it are not entered";
+        return Err(miette!(help = help, "there is nothing to inspect in {}", called(path)));
+    }
+    Ok(found)
+}
+
 fn of_file(path: &Path, at: OffsetDateTime) -> Result<Source, Report> {
     let mut description = Description::of_bytes(&read_file(path)?, at);
     let mode = fs::metadata(path).map(|file| file.permissions().mode()).unwrap_or(0);
@@ -183,12 +208,12 @@ fn of_file(path: &Path, at: OffsetDateTime) -> Result<Source, Report> {
         );
         description.problems.push(Problem::warning("readable-by-others", message));
     }
-    Ok(Source { name: printable(&path.display().to_string()), endpoint: None, description })
+    Ok(Source { name: called(path), endpoint: None, description })
 }
 
 /// The files of a directory itself, by name.
 fn directory(path: &Path, console: &Console) -> Result<Vec<PathBuf>, Report> {
-    let unreadable = || format!("cannot read the directory {}", path.display());
+    let unreadable = || format!("cannot read the directory {}", called(path));
     let mut files = Vec::new();
     for entry in fs::read_dir(path).into_diagnostic().wrap_err_with(unreadable)? {
         let file = entry.into_diagnostic().wrap_err_with(unreadable)?.path();
@@ -196,7 +221,7 @@ fn directory(path: &Path, console: &Console) -> Result<Vec<PathBuf>, Report> {
         if file.is_file() {
             files.push(file);
         } else {
-            console.note(&format!("passed over {}: it is no file", file.display()));
+            console.note(&format!("passed over {}: it is no file", called(&file)));
         }
     }
     files.sort();
@@ -217,7 +242,7 @@ pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, Report> {
     File::open(path)
         .and_then(|mut file| read(&mut file))
         .into_diagnostic()
-        .wrap_err_with(|| format!("cannot read {}", path.display()))
+        .wrap_err_with(|| format!("cannot read {}", called(path)))
 }
 
 fn read(from: &mut impl Read) -> io::Result<Vec<u8>> {

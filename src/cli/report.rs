@@ -10,8 +10,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use miette::{
-    Diagnostic, IntoDiagnostic, LabeledSpan, MietteHandler, MietteHandlerOpts, NamedSource, Report,
-    SourceCode, WrapErr, miette,
+    Diagnostic, IntoDiagnostic, LabeledSpan, MietteError, MietteHandler, MietteHandlerOpts,
+    MietteSpanContents, Report, SourceCode, SourceSpan, SpanContents, WrapErr, miette,
 };
 
 use super::{Console, MeshFileArgument};
@@ -25,6 +25,10 @@ use crate::x509::printable::printable;
 const MOST_SHOWN: usize = 20;
 /// The width of lines where no terminal says.
 const WIDTH: usize = 100;
+/// The longest line of a source that is shown whole, and how much of a longer one is shown on
+/// either side of a problem's place, in bytes.
+const LONGEST_LINE: usize = 400;
+const AROUND: usize = 60;
 
 impl Console {
     /// What the mesh file that `argument` names says. Its warnings are told.
@@ -62,10 +66,10 @@ pub(super) fn contents(path: &Path) -> Result<Vec<u8>, Report> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Err(miette!(
             help = "name the mesh file with -f FILE",
             "there is no file {}",
-            path.display()
+            called(path)
         )),
         Err(error) => {
-            Err(error).into_diagnostic().wrap_err_with(|| format!("cannot read {}", path.display()))
+            Err(error).into_diagnostic().wrap_err_with(|| format!("cannot read {}", called(path)))
         }
     }
 }
@@ -89,8 +93,13 @@ fn harmless(text: &str) -> String {
     text.chars().map(stand_in).collect()
 }
 
-fn called(path: &Path) -> String {
-    if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() }
+/// How messages name a file: without what a terminal would act upon, and `-` in words.
+pub(super) fn called(path: &Path) -> String {
+    if path == Path::new("-") {
+        "standard input".to_owned()
+    } else {
+        printable(&path.display().to_string())
+    }
 }
 
 fn refused(error: MeshFileError) -> Report {
@@ -112,7 +121,7 @@ pub(super) fn refusal(path: &Path, text: &str, problems: &[Problem]) -> Report {
 
 /// `problems` of the source at `path`, ready to be printed: [`MOST_SHOWN`] at most.
 pub(super) fn show(path: &Path, text: &str, problems: &[Problem]) -> Vec<Shown> {
-    let source = Arc::new(NamedSource::new(called(path), harmless(text)));
+    let source = Arc::new(Source { name: called(path), text: harmless(text) });
     let shown = problems.iter().take(MOST_SHOWN);
     shown.map(|problem| Shown { problem: problem.clone(), source: source.clone() }).collect()
 }
@@ -158,13 +167,51 @@ impl Diagnostic for Refusal {
 #[derive(Debug)]
 pub(super) struct Shown {
     problem: Problem,
-    source: Arc<NamedSource<String>>,
+    source: Arc<Source>,
+}
+
+/// A source by its name. Of lines that are too long, only what is near a problem's place is shown.
+#[derive(Debug)]
+struct Source {
+    name: String,
+    text: String,
+}
+
+impl SourceCode for Source {
+    fn read_span<'a>(
+        &'a self,
+        span: &SourceSpan,
+        lines_before: usize,
+        lines_after: usize,
+    ) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
+        let whole = self.text.read_span(span, lines_before, lines_after)?;
+        let lines = || whole.data().split(|byte| *byte == b'\n');
+        let named = |data: &'a [u8], offset: usize, line, column, count| {
+            let place = SourceSpan::from((offset, data.len()));
+            let name = self.name.clone();
+            Box::new(MietteSpanContents::new_named(name, data, place, line, column, count))
+        };
+        if lines().all(|line| line.len() <= LONGEST_LINE) {
+            let (at, count) = (whole.span().offset(), whole.line_count());
+            return Ok(named(whole.data(), at, whole.line(), whole.column(), count));
+        }
+        let text = self.text.as_str();
+        let boundary = |at: usize| (at..=text.len()).find(|at| text.is_char_boundary(*at));
+        let begin = text[..span.offset()].rfind('\n').map_or(0, |newline| newline + 1);
+        let begin = boundary(begin.max(span.offset().saturating_sub(AROUND))).unwrap_or_default();
+        let end = text[span.offset()..].find('\n').map_or(text.len(), |end| span.offset() + end);
+        let end = boundary(end.min(span.offset() + AROUND)).unwrap_or(text.len());
+        let (line, column) = place(text, span.offset());
+        // Asked for without its surroundings, it is for the place alone.
+        let column = if lines_before + lines_after == 0 { column - 1 } else { 0 };
+        Ok(named(&text.as_bytes()[begin..end], begin, line - 1, column, 1))
+    }
 }
 
 impl Shown {
     /// `span` with a character in it where it has none, so that there is something to mark.
     fn visible(&self, span: &Range<usize>) -> Range<usize> {
-        let text = self.source.inner();
+        let text = self.source.text.as_str();
         let start = (0..=span.start.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
         let start = start.unwrap_or_default();
         // Of a long place its first line says enough.

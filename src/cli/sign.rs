@@ -1,14 +1,15 @@
 //! `certctl sign`: one certificate for a key that we never see.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use miette::{IntoDiagnostic, Report, WrapErr, miette};
 
 use super::named::{self, node};
+use super::output::write_whole;
+use super::report::called;
 use super::{Console, MeshFileArgument, Outcome};
 use crate::desired::{Desired, Identity};
 use crate::identity::AuthorityName;
@@ -26,15 +27,18 @@ use crate::x509::request::Request;
 /// CA certificates above it, as `issue` writes NODE_cert_chain.pem.
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Example:
+Examples:
   openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes \\
       -keyout front_key.pem -subj /CN=front -out front.csr
-  certctl sign -f mesh.yaml --csr front.csr --node front --state certs -o front_cert_chain.pem")]
+  certctl sign -f mesh.yaml --csr front.csr --node front --state certs -o front_cert_chain.pem
+  ssh web1 cat front.csr | certctl sign --csr - --node front >front_cert_chain.pem
+
+Exit codes: 0 signed, 1 refused or failed; nothing is written then.")]
 pub(super) struct Sign {
     #[command(flatten)]
     mesh: MeshFileArgument,
 
-    /// The certificate signing request, PEM or DER; - for standard input.
+    /// The certificate signing request, PEM or DER; `-` is standard input.
     #[arg(long, value_name = "FILE")]
     csr: PathBuf,
 
@@ -50,7 +54,7 @@ pub(super) struct Sign {
     #[arg(long, value_name = "DIR", env = "CERTCTL_STATE", default_value = "certs")]
     state: PathBuf,
 
-    /// Where the chain goes; - for standard output.
+    /// Where the chain goes; `-` is standard output.
     #[arg(short, long = "out", value_name = "FILE", default_value = "-")]
     output: PathBuf,
 }
@@ -65,12 +69,12 @@ impl Sign {
         let name = self.authority_name(&desired, identity)?;
         let request = read_request(&self.csr)
             .and_then(|bytes| Request::parse(&bytes).into_diagnostic())
-            .wrap_err_with(|| format!("cannot sign {}", self.csr.display()))?;
+            .wrap_err_with(|| format!("cannot sign {}", called(&self.csr)))?;
         let profile = profile(&desired, identity);
         request
             .check_against(&profile, &identity.name)
             .into_diagnostic()
-            .wrap_err_with(|| format!("cannot sign {}", self.csr.display()))?;
+            .wrap_err_with(|| format!("cannot sign {}", called(&self.csr)))?;
         let now = console.clock.now();
         let (authority, notes) = signer(&desired, &self.state, name, now)
             .map_err(|failure| self.cannot(name, failure))?;
@@ -104,8 +108,8 @@ impl Sign {
             AuthorityFailure::NotMade => format!(
                 "`certctl issue -f {} --state {}` makes it; or name the directory it is in with \
                  --state",
-                self.mesh.path.display(),
-                self.state.display()
+                called(&self.mesh.path),
+                called(&self.state)
             ),
             _ => "mend that, or name another authority with --authority".to_owned(),
         };
@@ -116,9 +120,9 @@ impl Sign {
         if self.output == Path::new("-") {
             return console.print(chain);
         }
-        replace(&self.output, chain.as_bytes())
+        write_whole(&self.output, chain.as_bytes())
             .into_diagnostic()
-            .wrap_err_with(|| format!("cannot write {}", self.output.display()))
+            .wrap_err_with(|| format!("cannot write {}", called(&self.output)))
     }
 
     /// Says what was signed, and what of the request or the mesh it leaves out.
@@ -168,28 +172,4 @@ fn read_request(path: &Path) -> Result<Vec<u8>, Report> {
     .into_diagnostic()
     .wrap_err("cannot read it")?;
     Ok(bytes)
-}
-
-/// Replaces a file by one rename, so that whoever reads it sees the old one or the new one whole.
-fn replace(path: &Path, contents: &[u8]) -> io::Result<()> {
-    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
-    let mut staged = std::ffi::OsString::from(".");
-    staged.push(name);
-    staged.push(format!(".{}", std::process::id()));
-    let staged = path.with_file_name(staged);
-    let written = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o644)
-        .open(&staged)
-        .and_then(|mut file| file.write_all(contents).and_then(|()| file.sync_all()))
-        .and_then(|()| fs::rename(&staged, path));
-    if let Err(error) = written {
-        // Ours alone: a name of somebody else's stays.
-        if error.kind() != io::ErrorKind::AlreadyExists {
-            drop(fs::remove_file(&staged));
-        }
-        return Err(error);
-    }
-    Ok(())
 }

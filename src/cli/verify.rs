@@ -8,22 +8,26 @@ use miette::{IntoDiagnostic, Report, WrapErr, miette};
 use serde::Serialize;
 
 use super::inspect::read_file;
+use super::report::called;
 use super::{Console, Format, Outcome};
 use crate::time::{OffsetDateTime, parse_moment, rfc3339};
 use crate::x509::certificate::Certificate;
 use crate::x509::key::PrivateKey;
-use crate::x509::printable::printable;
 use crate::x509::verdict::{Finding, PeerName, Question, Rule, judge};
 use crate::x509::verification::Purpose;
 
 /// Check a certificate chain against trusted roots, rule by rule.
 ///
 /// One line for each rule: the order of the file, the path to a trusted root, the time, the usage,
-/// and where they are given the name and the key. Ends with exit code 3 when one is broken.
+/// and where they are given the name and the key.
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:\n  \
-    certctl verify --bundle certs/front_trust.pem --name spiffe://example.org/colorapp certs/colorapp_cert_chain.pem\n  \
-    certctl verify --bundle certs/ca_1_cert.pem --key certs/front_key.pem certs/front_cert_chain.pem")]
+#[command(after_help = "\
+Examples:
+  certctl verify --bundle certs/ca_1_cert.pem --key certs/front_key.pem certs/front_cert_chain.pem
+  certctl verify --bundle certs/front_trust.pem --name spiffe://example.org/colors \\
+      certs/colors_cert_chain.pem
+
+Exit codes: 0 every rule holds, 1 a file cannot be read, 3 a rule is broken.")]
 pub(super) struct Verify {
     /// The chain: the leaf, then the certificates above it. Several are judged one by one.
     #[arg(required = true, value_name = "CHAIN-FILE")]
@@ -40,7 +44,7 @@ pub(super) struct Verify {
     /// The SPIFFE ID or DNS name that the leaf should be for.
     #[arg(long, value_name = "NAME")]
     name: Option<PeerName>,
-    /// What the leaf should be good for.
+    /// What the leaf should be good for; a mesh needs both.
     #[arg(long, value_enum, default_value_t = Usage::Both)]
     usage: Usage,
     /// Judge as if it were this moment, such as 2027-01-31T12:00:00Z.
@@ -53,11 +57,8 @@ pub(super) struct Verify {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Usage {
-    /// TLS client.
     Client,
-    /// TLS server.
     Server,
-    /// Both, as a mesh needs it.
     Both,
 }
 
@@ -98,7 +99,7 @@ impl Verify {
                 .into_diagnostic()
                 .wrap_err("cannot use the bundle")?;
             let holds = findings.iter().all(|finding| finding.holds);
-            chains.push(Judged { file: printable(&file.display().to_string()), holds, findings });
+            chains.push(Judged { file: called(file), holds, findings });
         }
         let holds = chains.iter().all(|chain| chain.holds);
         let answer = Answer { at: rfc3339(at), holds, chains };
@@ -112,7 +113,7 @@ impl Verify {
         let passphrase = passphrase.as_deref().map(<[u8]>::trim_ascii_end);
         PrivateKey::from_pem(&read_file(file)?, passphrase)
             .into_diagnostic()
-            .wrap_err_with(|| format!("cannot use the key in {}", file.display()))
+            .wrap_err_with(|| format!("cannot use the key in {}", called(file)))
             .map(Some)
     }
 }
@@ -121,7 +122,7 @@ impl Verify {
 fn certificates(file: &Path) -> Result<Vec<Certificate>, Report> {
     let bytes = read_file(file)?;
     if bytes.is_empty() {
-        return Err(miette!("{} is empty", file.display()));
+        return Err(miette!("cannot use {}: the file is empty", called(file)));
     }
     let certificates = if bytes[0] == 0x30 {
         Certificate::from_der(bytes).map(|certificate| vec![certificate])
@@ -130,7 +131,7 @@ fn certificates(file: &Path) -> Result<Vec<Certificate>, Report> {
     };
     certificates
         .into_diagnostic()
-        .wrap_err_with(|| format!("cannot use the certificates in {}", file.display()))
+        .wrap_err_with(|| format!("cannot use the certificates in {}", called(file)))
 }
 
 fn table(answer: &Answer) -> String {

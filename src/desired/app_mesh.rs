@@ -101,7 +101,7 @@ pub enum ImportError {
     #[error("there is no VirtualNode and no VirtualGateway in the manifests{}", skipped_in_words(.0))]
     Nothing(BTreeMap<String, usize>),
     /// Nodes, but none with TLS.
-    #[error("none of the {0} nodes and gateways uses TLS, so there is no identity to make")]
+    #[error("none of the nodes and gateways here ({0}) uses TLS, so there is no identity to make")]
     NoTls(usize),
     /// `--authority` for a node that is not there.
     #[error("there is no node {0} to choose an authority for; there are {1}")]
@@ -241,7 +241,11 @@ fn read_document(
         }
     };
     if !ours {
-        return Vec::new();
+        let skipped = documents.is_none().then(|| {
+            let at = offset + (text.len() - text.trim_start().len());
+            Problem::note(at..at, "this document is not YAML and is skipped")
+        });
+        return skipped.into_iter().collect();
     }
     let mut parsing = parsing.into_vec();
     for problem in &mut parsing {
@@ -339,5 +343,5 @@ fn unset_in_words(variables: &[UnsetVariable]) -> String {
 
 fn skipped_in_words(skipped: &BTreeMap<String, usize>) -> String {
     let kinds: Vec<_> = skipped.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
-    if kinds.is_empty() { String::new() } else { format!(" (there are {})", kinds.join(", ")) }
+    if kinds.is_empty() { String::new() } else { format!(" (found: {})", kinds.join(", ")) }
 }

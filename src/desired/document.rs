@@ -91,6 +91,9 @@ impl<T> Spanned<T> {
 /// When it is larger than [`MAX_BYTES`] or not UTF-8.
 pub fn decode(bytes: &[u8]) -> Result<&str, Problem> {
     within_size(bytes.len())?;
+    if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
+        return Err(Problem::error(0..0, "the file is UTF-16, not UTF-8").help("save it in UTF-8"));
+    }
     str::from_utf8(bytes).map_err(|error| {
         let at = error.valid_up_to();
         Problem::error(at..at, format!("the file is not UTF-8: byte {at} begins no character"))
@@ -132,10 +135,7 @@ fn within_size(length: usize) -> Result<(), Problem> {
         return Ok(());
     }
     let most = MAX_BYTES >> 20;
-    Err(Problem::error(
-        0..0,
-        format!("the file is {length} bytes long; at most {most} MiB are read"),
-    ))
+    Err(Problem::error(0..0, format!("the file is longer than {most} MiB, and no more is read")))
 }
 
 /// The parser's complaint, with what usually helps.

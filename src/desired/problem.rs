@@ -156,7 +156,9 @@ pub fn nearest<'a>(text: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         .map(|(_, name)| name)
 }
 
-fn did_you_mean<'a>(
+/// The help for `text`, which is none of `known`: the nearest of them, and all where they are few.
+/// Where mistakes may come by the thousand, ask [`Problems::did_you_mean`].
+pub fn did_you_mean<'a>(
     text: &str,
     kind: &str,
     known: impl IntoIterator<Item = &'a str>,

@@ -69,9 +69,9 @@ fn manifests_without_anything_to_import_are_refused_with_a_reason() {
     let old = "apiVersion: appmesh.k8s.aws/v1beta1\nkind: VirtualNode\nmetadata: { name: a }\n";
     for (manifest, reason) in [
         ("", "no VirtualNode and no VirtualGateway"),
-        ("kind: Pod\napiVersion: v1\n", "(there are 1 Pod)"),
-        (old, "(there are 1 VirtualNode (v1beta1))"),
-        (plain, "none of the 1 nodes and gateways uses TLS"),
+        ("kind: Pod\napiVersion: v1\n", "(found: 1 Pod)"),
+        (old, "(found: 1 VirtualNode (v1beta1))"),
+        (plain, "none of the nodes and gateways here (1) uses TLS"),
         ("- a\n- b\n", "1 document without a kind"),
     ] {
         let error = import(&text(manifest), &nothing, &Options::default()).unwrap_err();

@@ -186,6 +186,29 @@ fn of_very_many_problems_the_first_are_shown_and_the_rest_counted() {
 }
 
 #[test]
+fn of_a_long_line_only_what_is_near_the_place_is_shown() {
+    let directory = tempfile::tempdir().unwrap();
+    let nodes: Vec<_> = (0..5_000).map(|at| format!("n{at}: {{}}")).collect();
+    let json = format!(
+        "{{version: 1, trustDomain: d, authorities: {{a: }}, virtualNodes: {{{}, é: {{}}, {}}}}}",
+        nodes[..2_500].join(", "),
+        nodes[2_500..].join(", ")
+    );
+    let told = check(&written(&directory, &json), "").stderr;
+    assert!(told.len() < 1_000, "{told}");
+    assert!(told.contains("n2499: {}, é: {}, n2500: {}"), "{told}");
+    let column = json.split('é').next().unwrap().len() + 1;
+    assert!(told.contains(&format!("mesh.yaml:1:{column}]")), "{told}");
+    let lines: Vec<_> = told.lines().collect();
+    let shown = lines.iter().position(|line| line.contains("é: {}")).unwrap();
+    let mark = lines[shown + 1].find('^').unwrap();
+    assert_eq!(lines[shown].char_indices().nth(mark).unwrap().1, 'é', "{told}");
+
+    let told = check(&written(&directory, &"a".repeat(17 << 20)), "").stderr;
+    assert!(told.contains("longer than 16 MiB") && told.len() < 1_000, "{told}");
+}
+
+#[test]
 fn a_file_that_cannot_be_read_is_told_so() {
     let directory = tempfile::tempdir().unwrap();
     let missing = check(&directory.path().join("none.yaml"), "");

@@ -1,5 +1,9 @@
 //! `certctl inspect` on files: other tools' and broken ones.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::process::Command;
+
 use serde_json::Value;
 
 use crate::support::openssl::Openssl;
@@ -177,7 +181,7 @@ fn forms_and_weak_keys_are_told() {
         ("cut.pem", "may be cut short"),
         ("empty.pem", "there is nothing in it"),
         ("text.pem", "neither PEM nor DER"),
-        ("tail.der", "1 bytes follow it"),
+        ("tail.der", "bytes after its end that do not belong to it: 1"),
         ("openssh.pem", "keys of SSH are not read"),
         ("store.jks", "JKS is not read"),
     ] {
@@ -273,7 +277,27 @@ fn a_directory_is_read_whole_and_misuse_is_refused() {
         assert_eq!(found, Some(code), "{arguments:?}: {text}");
         assert!(text.contains(expected), "{arguments:?}: {text}");
     }
+    // What cannot be read hides nothing of what lies beside it.
+    std::fs::File::create(openssl.path("huge.pem")).unwrap().set_len(17 << 20).unwrap();
+    let (code, text) = inspect(&openssl, ". nothing.pem");
+    assert_eq!(code, Some(1), "{text}");
+    for expected in ["CN=front.example", "cannot read ./huge.pem", "no file \"nothing.pem\""] {
+        assert!(text.contains(expected), "{expected:?} is not in {text}");
+    }
+    std::fs::create_dir(openssl.path("hollow")).unwrap();
+    let (code, text) = inspect(&openssl, "hollow");
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("there is nothing to inspect in hollow"), "{text}");
     // What exists as a file is one, whatever its name looks like.
+    let foreign = OsStr::from_bytes(b"front\xff.pem");
+    std::fs::copy(openssl.path("front.pem"), openssl.path("").join(foreign)).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_certctl"))
+        .current_dir(openssl.path(""))
+        .arg("inspect")
+        .arg(foreign)
+        .output()
+        .unwrap();
+    assert!(String::from_utf8_lossy(&output.stdout).contains("CN=front.example"), "{output:?}");
     openssl.write("localhost:443", openssl.read("front.pem"));
     assert!(inspect(&openssl, "localhost:443").1.contains("CN=front.example"));
 }

@@ -9,6 +9,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod command_line;
 mod config;
 mod inspect;
 mod sign;

@@ -264,7 +264,7 @@ fn what_cannot_be_read_is_a_failure_and_no_verdict() {
     openssl.write("cut.pem", &openssl.read("chain.pem")[..300]);
     for (arguments, code, expected) in [
         ("--bundle nothing.pem chain.pem", 1, "cannot read nothing.pem"),
-        ("--bundle root.pem empty.pem", 1, "empty.pem is empty"),
+        ("--bundle root.pem empty.pem", 1, "cannot use empty.pem: the file is empty"),
         ("--bundle root.pem cut.pem", 1, "cut.pem"),
         ("--bundle root.pem front_key.pem", 1, "holds a \"PRIVATE KEY\" block"),
         ("--bundle root.pem --key chain.pem chain.pem", 1, "there is no private key in it"),

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use miette::{IntoDiagnostic, Report, WrapErr, miette};
 
-use super::super::report::show;
+use super::super::output::write_whole;
+use super::super::report::{called, show};
 use super::super::{Console, Outcome};
 use crate::desired::app_mesh::{self, ImportError, Manifest, Note, Options, Summary, place};
 use crate::desired::document::{MAX_BYTES, decode};
@@ -29,19 +30,20 @@ Examples:
   certctl config import manifests/ -o mesh.yaml
   certctl config import manifest.yaml.template --set APP_NAMESPACE=colors
   certctl config import manifests/ --authority green=ca_2
-  kubectl get virtualnodes,virtualgateways,virtualservices,virtualrouters,gatewayroutes,meshes \
--A -o yaml | certctl config import -
+  kinds=virtualnodes,virtualgateways,virtualservices,virtualrouters,gatewayroutes,meshes
+  kubectl get $kinds -A -o yaml | certctl config import -
 
 What the manifests leave open, such as who signs whom, gets a sensible value and a remark that
-begins with CHOOSE.")]
+begins with CHOOSE. Exit codes: 0 a mesh file was made, 1 none was.")]
 pub(super) struct Import {
     /// Manifests (YAML or JSON), directories of them, or `-` for standard input.
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// What ${VAR} stands for in the manifests; wins over the environment.
+    /// What ${VAR} stands for in the manifests; wins over the environment; may be given several
+    /// times.
     #[arg(long = "set", value_name = "VAR=VALUE", value_parser = variable)]
     variables: Vec<(String, String)>,
-    /// Who signs a node's certificate.
+    /// Who signs a node's certificate; may be given several times.
     #[arg(long = "authority", value_name = "NODE=AUTHORITY", value_parser = choice)]
     authorities: Vec<(NodeName, AuthorityName)>,
     /// The SPIFFE trust domain; otherwise taken from the SDS secrets, or guessed.
@@ -51,7 +53,7 @@ pub(super) struct Import {
     #[arg(long)]
     all: bool,
     /// Where the mesh file goes; `-` is standard output.
-    #[arg(short, long, value_name = "FILE", default_value = "-")]
+    #[arg(short, long = "out", visible_alias = "output", value_name = "FILE", default_value = "-")]
     output: PathBuf,
     /// Overwrite the output if it is there.
     #[arg(long)]
@@ -84,7 +86,7 @@ impl Import {
         }
         console.note(&summary_line(&import.summary, manifests.len()));
         if to_file {
-            let path = self.output.display();
+            let path = called(&self.output);
             console.note(&format!("Wrote {path}. Next:  certctl config check -f {path}"));
         }
         Ok(Outcome::Done)
@@ -101,7 +103,7 @@ impl Import {
             }
             let metadata = fs::metadata(path)
                 .into_diagnostic()
-                .wrap_err_with(|| format!("cannot read {}", path.display()))?;
+                .wrap_err_with(|| format!("cannot read {}", called(path)))?;
             let mut files = Vec::new();
             if metadata.is_dir() {
                 walk(path, 0, &mut files)?;
@@ -109,7 +111,7 @@ impl Import {
                     return Err(miette!(
                         help = format!("it takes files that end in {}", ENDINGS.join(", ")),
                         "there are no manifests in {}",
-                        path.display()
+                        called(path)
                     ));
                 }
             } else {
@@ -119,16 +121,16 @@ impl Import {
                 let text = fs::File::open(&file)
                     .into_diagnostic()
                     .and_then(|mut opened| read(&mut opened))
-                    .wrap_err_with(|| format!("cannot read {}", file.display()));
+                    .wrap_err_with(|| format!("cannot read {}", called(&file)));
                 match text {
                     Ok(text) => {
-                        manifests.push(Manifest { name: file.display().to_string(), text });
+                        manifests.push(Manifest { name: called(&file), text });
                     }
                     // One that only lies in the same directory need not be a manifest.
                     Err(report) if metadata.is_dir() => {
                         let cause = report.chain().last().map(ToString::to_string);
                         let cause = cause.unwrap_or_default();
-                        console.note(&format!("note: {}: skipped: {cause}", file.display()));
+                        console.note(&format!("note: {}: skipped: {cause}", called(&file)));
                     }
                     Err(report) => return Err(report),
                 }
@@ -140,15 +142,17 @@ impl Import {
     fn write(&self, text: &str) -> Result<(), Report> {
         let path = &self.output;
         let written = if self.force {
-            fs::write(path, text)
+            write_whole(path, text.as_bytes())
         } else {
-            fs::File::create_new(path).and_then(|mut file| file.write_all(text.as_bytes()))
+            fs::File::create_new(path).and_then(|mut file| {
+                file.write_all(text.as_bytes()).inspect_err(|_| drop(fs::remove_file(path)))
+            })
         };
         match written {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(exists(path)),
-            written => written
-                .into_diagnostic()
-                .wrap_err_with(|| format!("cannot write {}", path.display())),
+            written => {
+                written.into_diagnostic().wrap_err_with(|| format!("cannot write {}", called(path)))
+            }
         }
     }
 }
@@ -157,7 +161,7 @@ fn exists(path: &Path) -> Report {
     miette!(
         help = "choose another name, or overwrite it with --force",
         "{} is there already",
-        path.display()
+        called(path)
     )
 }
 
@@ -167,7 +171,7 @@ fn walk(directory: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<(), 
     let entries = fs::read_dir(directory)
         .and_then(|entries| entries.collect::<Result<Vec<_>, _>>())
         .into_diagnostic()
-        .wrap_err_with(|| format!("cannot list {}", directory.display()))?;
+        .wrap_err_with(|| format!("cannot list {}", called(directory)))?;
     let mut paths: Vec<_> = entries.into_iter().map(|entry| entry.path()).collect();
     paths.sort();
     for path in paths {

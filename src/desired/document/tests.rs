@@ -145,9 +145,12 @@ fn bytes_that_are_no_text_are_refused() {
     assert_eq!(decode("é".as_bytes()), Ok("é"));
     let error = decode(b"a: \xff").unwrap_err();
     assert_eq!((error.span.clone(), error.message.contains("not UTF-8: byte 3")), (3..3, true));
+    for marked in [&b"\xff\xfev\0"[..], b"\xfe\xff\0v"] {
+        assert_eq!(decode(marked).unwrap_err().message, "the file is UTF-16, not UTF-8");
+    }
     let error = decode(&vec![b' '; MAX_BYTES + 1]).unwrap_err();
-    assert!(error.message.contains("16777217 bytes long; at most 16 MiB"), "{}", error.message);
-    assert!(read(&" ".repeat(MAX_BYTES + 1)).1[0].message.contains("at most 16 MiB"));
+    assert!(error.message.contains("longer than 16 MiB"), "{}", error.message);
+    assert!(read(&" ".repeat(MAX_BYTES + 1)).1[0].message.contains("longer than 16 MiB"));
 }
 
 #[test]

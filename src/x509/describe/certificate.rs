@@ -195,7 +195,7 @@ impl CertificateDescription {
 
     fn judge_form(&mut self, parsed: &X509Certificate<'_>, surplus: usize) {
         if surplus > 0 {
-            let message = format!("{surplus} bytes follow it that do not belong to it");
+            let message = format!("bytes after its end that do not belong to it: {surplus}");
             self.problems.push(Problem::error("trailing-bytes", message));
         }
         if parsed.extensions_map().is_err() {

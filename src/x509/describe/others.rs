@@ -106,7 +106,7 @@ impl RevocationListDescription {
         let next_update = parsed.next_update().map(|time| time.to_datetime());
         let mut problems = Vec::new();
         if !rest.is_empty() {
-            let message = format!("{} bytes follow it that do not belong to it", rest.len());
+            let message = format!("bytes after its end that do not belong to it: {}", rest.len());
             problems.push(Problem::error("trailing-bytes", message));
         }
         if let Some(next) = next_update.filter(|next| *next < at) {
