@@ -32,7 +32,7 @@ pub enum Content<'a> {
     Key(&'a NodeName),
     /// A node's certificate alone.
     Certificate(&'a NodeName),
-    /// A node's certificate, then those that signed it, the root included.
+    /// A node's certificate, then those above it; a root only where it signed the leaf itself.
     Chain(&'a NodeName),
     /// The roots that a node trusts where nothing more particular is said.
     Trust(&'a NodeName, &'a TrustSet),

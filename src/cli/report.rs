@@ -87,7 +87,7 @@ fn harmless(text: &str) -> String {
     let stand_in = |c: char| match c {
         '\n' | '\t' | ' '..='~' => c,
         '\r' => ' ',
-        _ if printable(c.encode_utf8(&mut [0; 4])).chars().eq([c]) => c,
+        _ if !c.is_control() && printable(c.encode_utf8(&mut [0; 4])).chars().eq([c]) => c,
         _ => ['?', '\u{b7}', '\u{fffd}', '\u{1fbc4}'][c.len_utf8() - 1],
     };
     text.chars().map(stand_in).collect()
