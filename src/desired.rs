@@ -6,6 +6,7 @@
 
 pub mod app_mesh;
 pub mod document;
+pub mod layout;
 pub mod mesh_file;
 pub mod problem;
 pub mod reader;

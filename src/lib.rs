@@ -10,7 +10,6 @@
 //! - [`signing`]: from a public key to a chain that may be published.
 //! - [`provisioning`]: a new key and its certificate.
 //! - [`rotation`]: when a credential is kept and when it is made anew.
-//! - [`layout`]: what the files of a mesh are called.
 //! - [`files`]: whole files, or none, in a directory.
 //! - [`store`]: what survives in a directory between runs.
 //! - [`issue`]: one turn of it all, into a directory.
@@ -26,7 +25,6 @@ pub mod explain;
 pub mod files;
 pub mod identity;
 pub mod issue;
-pub mod layout;
 pub mod provisioning;
 pub mod rotation;
 pub mod signing;

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
+use crate::desired::layout;
 use crate::files::{Contents, FileName, FilesError};
 use crate::identity::NodeName;
-use crate::layout;
 use crate::x509::certificate::{Certificate, CertificateError};
 use crate::x509::key::{KeyError, PrivateKey};
 

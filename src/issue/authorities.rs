@@ -9,10 +9,10 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 
 use crate::authority::{Authority, check_chain, check_valid};
+use crate::desired::layout;
 use crate::desired::{self, Desired, ImportedAuthority, LocalAuthority};
 use crate::files::{FileName, FilesError};
 use crate::identity::AuthorityName;
-use crate::layout;
 use crate::store::{Reader, read_foreign, read_passphrase};
 use crate::time::{OffsetDateTime, renewal_due};
 use crate::x509::certificate::Certificate;

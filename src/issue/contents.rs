@@ -6,10 +6,10 @@ use std::path::Path;
 use super::authorities::{Authorities, State};
 use super::node::Node;
 use super::{IssueError, Order};
+use crate::desired::layout::{self, Content};
 use crate::desired::{self, Account, Identity, TrustSet};
 use crate::files::{Access, Contents, FileName, FileSpec};
 use crate::identity::AuthorityName;
-use crate::layout::{self, Content};
 use crate::x509::certificate::Certificate;
 
 impl Order<'_> {

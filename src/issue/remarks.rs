@@ -9,8 +9,8 @@ use super::contents::trust_roots;
 use super::node::Node;
 use super::report::{Report, TrustChange, roll_out};
 use super::{IssueError, Order};
+use crate::desired::layout::{self, Content};
 use crate::files::{FileName, Layout, View};
-use crate::layout::{self, Content};
 use crate::store::Reader;
 use crate::x509::certificate::Certificate;
 

@@ -11,6 +11,7 @@ mod support;
 
 mod command_line;
 mod config;
+mod docs;
 mod inspect;
 mod sign;
 mod verify;

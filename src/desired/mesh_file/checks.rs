@@ -9,12 +9,12 @@ use super::Written;
 use super::nodes::WrittenNode;
 use super::values::Texts;
 use crate::desired::document::Spanned;
+use crate::desired::layout::{self, Content, MAX_FILE_NAME};
 use crate::desired::problem::{Problem, Problems};
 use crate::desired::{
     Admission, Authority, Backend, Caller, Desired, Identity, LocalAuthority, TrustSet,
 };
 use crate::identity::{AuthorityName, NodeName, SpiffeId};
-use crate::layout::{self, Content, MAX_FILE_NAME};
 use crate::x509::key::KeyAlgorithm;
 
 /// Judges `desired`, which is what `written` means so far as it means anything.

@@ -7,10 +7,10 @@ use rayon::prelude::*;
 
 use super::{Authorities, AuthorityFailure, Making, State, height, passphrase};
 use crate::authority::Authority;
+use crate::desired::layout;
 use crate::desired::{self, Desired, LocalAuthority};
 use crate::files::{Access, Directory, FileName, FileSpec};
 use crate::identity::AuthorityName;
-use crate::layout;
 use crate::time::OffsetDateTime;
 use crate::x509::key::{KeyAlgorithm, PrivateKey};
 

@@ -2,10 +2,10 @@
 
 use super::{Authorities, AuthorityFailure, Making, State, due};
 use crate::authority::Authority;
+use crate::desired::layout;
 use crate::desired::{Desired, LocalAuthority};
 use crate::identity::AuthorityName;
 use crate::issue::report::{Action, AuthorityLine};
-use crate::layout;
 use crate::time::{Lifetime, OffsetDateTime, rfc3339, roughly};
 use crate::x509::certificate::Certificate;
 use crate::x509::key::KeyAlgorithm;

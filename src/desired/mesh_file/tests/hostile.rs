@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::desired::TrustSet;
-use crate::layout;
+use crate::desired::layout;
 
 /// What must hold of every accepted mesh, and of every problem.
 fn judge(text: &str) -> Result<(), TestCaseError> {

@@ -1,5 +1,4 @@
 //! What the documentation says, held to what the program does.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test, its helpers too")]
 
 use std::collections::BTreeSet;
 use std::fs;
