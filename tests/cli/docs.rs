@@ -73,6 +73,69 @@ fn every_mesh_file_in_the_documents_is_accepted() {
     assert!(whole >= 7, "{whole} whole mesh files");
 }
 
+/// The steps of "Changing a CA", taken as they are printed: what is loaded before a step and after it
+/// accepts each other in every mixture, from one end to the other.
+#[test]
+fn a_ca_is_changed_as_described_without_a_refused_handshake() {
+    let (_, text) =
+        documents().into_iter().find(|(path, _)| path.ends_with("docs/mesh-file.md")).unwrap();
+    let section = text.split("\n## ").find(|part| part.starts_with("Changing a CA")).unwrap();
+    let steps = blocks(section, &["yaml"]);
+    assert_eq!(steps.len(), 4);
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    let certctl = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_certctl"))
+            .current_dir(directory.path())
+            .args(arguments)
+            .output()
+            .unwrap();
+        let told = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8(told).unwrap())
+    };
+    let mut told = Vec::new();
+    for (step, mesh) in steps.iter().enumerate() {
+        fs::write(path("mesh.yaml"), mesh).unwrap();
+        let (code, text) = certctl(&["issue"]);
+        assert_eq!(code, Some(0), "{text}");
+        told.push(text);
+        for node in ["front", "colors"] {
+            for kind in ["trust", "cert_chain"] {
+                let file = format!("certs/{node}_{kind}.pem");
+                fs::copy(path(&file), path(&format!("{step}_{node}_{kind}.pem"))).unwrap();
+            }
+        }
+    }
+    for (step, expected) in [
+        (1, "trust that grew: front_trust.pem, colors_trust.pem"),
+        (2, "leaves of another authority: front, colors"),
+        (3, "trust that shrank: front_trust.pem, colors_trust.pem"),
+        (3, "ca_1_key.pem belongs to nothing in the mesh file"),
+    ] {
+        assert!(told[step].contains(expected), "step {step}: {}", told[step]);
+    }
+    let accepts = |trusting: usize, signed: usize| {
+        [("front", "colors"), ("colors", "front")].map(|(one, other)| {
+            let bundle = format!("{trusting}_{one}_trust.pem");
+            let (code, _) = certctl(&[
+                "verify",
+                "--bundle",
+                &bundle,
+                &format!("{signed}_{other}_cert_chain.pem"),
+            ]);
+            code == Some(0)
+        })
+    };
+    for before in 0..3 {
+        for (trusting, signed) in [(before, before + 1), (before + 1, before), (before, before)] {
+            assert_eq!(accepts(trusting, signed), [true; 2], "{trusting} of {signed}");
+        }
+    }
+    // And why no step can be left out.
+    assert_eq!(accepts(0, 2), [false; 2]);
+    assert_eq!(accepts(3, 1), [false; 2]);
+}
+
 /// Every name of a field in a JSON Schema.
 fn fields(schema: &Value, found: &mut BTreeSet<String>) {
     match schema {
