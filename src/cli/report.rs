@@ -93,6 +93,11 @@ fn harmless(text: &str) -> String {
     text.chars().map(stand_in).collect()
 }
 
+/// So many things: `1 error`, `2 errors`.
+pub(super) fn counted(count: usize, one: &str, many: &str) -> String {
+    if count == 1 { format!("1 {one}") } else { format!("{count} {many}") }
+}
+
 /// How messages name a file: without what a terminal would act upon, and `-` in words.
 pub(super) fn called(path: &Path) -> String {
     if path == Path::new("-") {
@@ -109,11 +114,10 @@ fn refused(error: MeshFileError) -> Report {
 /// The error of a source at `path` that has `problems`, all of them shown, errors first.
 pub(super) fn refusal(path: &Path, text: &str, problems: &[Problem]) -> Report {
     let errors = problems.iter().filter(|p| p.severity == Severity::Error).count();
-    let plural = if errors == 1 { "error" } else { "errors" };
     let mut ordered = problems.to_vec();
     ordered.sort_by_key(|problem| problem.severity);
     Report::new(Refusal {
-        message: format!("{} has {errors} {plural}", called(path)),
+        message: format!("{} has {}", called(path), counted(errors, "error", "errors")),
         left_out: ordered.len().saturating_sub(MOST_SHOWN),
         problems: show(path, text, &ordered),
     })

@@ -342,6 +342,16 @@ fn unset_in_words(variables: &[UnsetVariable]) -> String {
 }
 
 fn skipped_in_words(skipped: &BTreeMap<String, usize>) -> String {
-    let kinds: Vec<_> = skipped.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
-    if kinds.is_empty() { String::new() } else { format!(" (found: {})", kinds.join(", ")) }
+    let kinds = kinds_in_words(skipped);
+    if kinds.is_empty() { kinds } else { format!(" (found: {kinds})") }
+}
+
+/// How many resources there are of each kind: `2 Pod, 3 documents without a kind`.
+pub fn kinds_in_words(kinds: &BTreeMap<String, usize>) -> String {
+    let kinds = kinds.iter().map(|(kind, count)| match count {
+        1 => format!("1 {kind}"),
+        // Kinds are names and stay as they are; what is none of ours is in words.
+        _ => format!("{count} {}", kind.replacen("document", "documents", 1)),
+    });
+    kinds.collect::<Vec<_>>().join(", ")
 }

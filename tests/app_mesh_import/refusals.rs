@@ -72,7 +72,8 @@ fn manifests_without_anything_to_import_are_refused_with_a_reason() {
         ("kind: Pod\napiVersion: v1\n", "(found: 1 Pod)"),
         (old, "(found: 1 VirtualNode (v1beta1))"),
         (plain, "none of the nodes and gateways here (1) uses TLS"),
-        ("- a\n- b\n", "1 document without a kind"),
+        ("- a\n- b\n", "(found: 1 document without a kind)"),
+        ("a: 1\n---\nb: 1\n", "(found: 2 documents without a kind)"),
     ] {
         let error = import(&text(manifest), &nothing, &Options::default()).unwrap_err();
         assert!(error.to_string().contains(reason), "{reason}: {error}");

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::cli::report::place;
+use crate::cli::report::{counted, place};
 use crate::cli::table::Table;
 use crate::desired::problem::{Problem, Severity};
 use crate::desired::{
@@ -211,19 +211,15 @@ pub fn in_tables(answer: &Answer, mesh: &Mesh) -> String {
         }
         text += &format!("{nodes}\n");
     }
-    let count = |count: usize, one: &str, many: &str| match count {
-        1 => format!("1 {one}"),
-        count => format!("{count} {many}"),
-    };
     let warnings = match answer.problems.len() {
         0 => String::new(),
-        some => format!(", {}", count(some, "warning", "warnings")),
+        some => format!(", {}", counted(some, "warning", "warnings")),
     };
     text + &format!(
         "{} can be used: {}, {}{warnings}\n",
         answer.file,
-        count(mesh.authorities.len(), "authority", "authorities"),
-        count(mesh.nodes.len(), "node", "nodes"),
+        counted(mesh.authorities.len(), "authority", "authorities"),
+        counted(mesh.nodes.len(), "node", "nodes"),
     )
 }
 

@@ -9,7 +9,7 @@ use clap::Args;
 use miette::{IntoDiagnostic, Report, WrapErr, miette};
 
 use super::super::output::write_whole;
-use super::super::report::{called, show};
+use super::super::report::{called, counted, show};
 use super::super::{Console, Outcome};
 use crate::desired::app_mesh::{self, ImportError, Manifest, Note, Options, Summary, place};
 use crate::desired::document::{MAX_BYTES, decode};
@@ -209,8 +209,7 @@ fn explain(error: ImportError, manifests: &[Manifest]) -> Report {
                     let _ = writeln!(io::stderr(), "{:?}", Report::new(problem));
                 }
             }
-            let count = problems.len();
-            let errors = if count == 1 { "1 error".to_owned() } else { format!("{count} errors") };
+            let errors = counted(problems.len(), "error", "errors");
             miette!("{errors} in the manifests; no mesh file was made")
         }
         ImportError::Unset(variables) => {
@@ -251,14 +250,9 @@ fn note_line(note: &Note, manifests: &[Manifest]) -> String {
 }
 
 fn summary_line(summary: &Summary, files: usize) -> String {
-    let several = |count: usize, one: &str, more: &str| match count {
-        0 => None,
-        1 => Some(format!("1 {one}")),
-        count => Some(format!("{count} {more}")),
-    };
-    let skipped: Vec<_> =
-        summary.skipped.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
-    let skipped = (!skipped.is_empty()).then(|| format!("skipped {}", skipped.join(", ")));
+    let several = |count: usize, one, many| (count > 0).then(|| counted(count, one, many));
+    let skipped = app_mesh::kinds_in_words(&summary.skipped);
+    let skipped = (!skipped.is_empty()).then(|| format!("skipped {skipped}"));
     let parts = [
         several(summary.virtual_nodes, "virtual node", "virtual nodes"),
         several(summary.virtual_gateways, "virtual gateway", "virtual gateways"),
@@ -268,8 +262,7 @@ fn summary_line(summary: &Summary, files: usize) -> String {
         skipped,
     ];
     let parts: Vec<_> = parts.into_iter().flatten().collect();
-    let files = if files == 1 { "1 file".to_owned() } else { format!("{files} files") };
-    format!("From {files}: {}.", parts.join("; "))
+    format!("From {}: {}.", counted(files, "file", "files"), parts.join("; "))
 }
 
 fn variable(text: &str) -> Result<(String, String), String> {
