@@ -17,7 +17,7 @@ use crate::x509::verification::{Roots, SignatureError, VerificationError};
 mod chain;
 
 use chain::writes_back;
-pub use chain::{check_chain, check_valid, ends};
+pub use chain::{CaChain, check_chain, check_valid};
 
 /// Why an authority cannot be used.
 #[derive(Debug, Error)]
@@ -146,21 +146,19 @@ pub enum AuthorityError {
     Root(#[from] VerificationError),
 }
 
-/// A CA that can sign: its key, its certificate and those above it.
+/// A CA that can sign: its key and its certificates.
 pub struct Authority {
     name: AuthorityName,
     issuer: Issuer<'static, PrivateKey>,
-    /// Its own certificate first, then each one's issuer, the root last.
-    chain: Vec<Certificate>,
-    roots: Roots,
+    certificates: CaChain,
 }
 
 impl std::fmt::Debug for Authority {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { name, issuer: _, chain, roots: _ } = self;
+        let Self { name, issuer: _, certificates } = self;
         f.debug_struct("Authority")
             .field("name", name)
-            .field("chain", chain)
+            .field("chain", &certificates.certificates())
             .finish_non_exhaustive()
     }
 }
@@ -176,8 +174,19 @@ impl Authority {
         key: PrivateKey,
         chain: Vec<Certificate>,
     ) -> Result<Self, AuthorityError> {
-        check_chain(&chain)?;
-        let own = chain.first().ok_or(AuthorityError::NoCertificate)?;
+        Self::with(name, key, CaChain::new(chain)?)
+    }
+
+    /// The same with certificates that were judged before.
+    ///
+    /// # Errors
+    /// When the key is another one's, or what it signed would not link to the certificate.
+    pub fn with(
+        name: AuthorityName,
+        key: PrivateKey,
+        certificates: CaChain,
+    ) -> Result<Self, AuthorityError> {
+        let own = certificates.own();
         if key.public().spki() != own.spki() {
             return Err(AuthorityError::KeyMismatch { subject: own.subject() });
         }
@@ -185,8 +194,7 @@ impl Authority {
             return Err(AuthorityError::LossySubject { subject: own.subject() });
         }
         let issuer = Issuer::from_ca_cert_der(own.der(), key).map_err(ProfileError::Encode)?;
-        let roots = Roots::new(chain.last())?;
-        Ok(Self { name, issuer, chain, roots })
+        Ok(Self { name, issuer, certificates })
     }
 
     /// Makes the certificate of a new root for `key`.
@@ -251,41 +259,42 @@ impl Authority {
 
     /// Its own certificate.
     pub fn certificate(&self) -> &Certificate {
-        &self.chain[0]
+        self.certificates.own()
+    }
+
+    /// All that there is to know of it without its key.
+    pub fn certificates(&self) -> &CaChain {
+        &self.certificates
     }
 
     /// The root at the top of its chain: itself, unless it is an intermediate.
     pub fn root(&self) -> &Certificate {
-        &self.chain[self.chain.len() - 1]
+        self.certificates.root()
     }
 
     /// Its certificates from its own to the root.
     pub fn chain(&self) -> &[Certificate] {
-        &self.chain
+        self.certificates.certificates()
     }
 
-    /// What follows a leaf in its chain file: this CA and those between it and the root. The root
-    /// itself, which a peer must have anyway (RFC 8446 section 4.4.2), only where it is the issuer,
-    /// as certs.sh has it.
+    /// What follows a leaf in its chain file: [`CaChain::issuers`].
     pub fn issuers(&self) -> &[Certificate] {
-        &self.chain[..(self.chain.len() - 1).max(1)]
+        self.certificates.issuers()
     }
 
     /// Its root, ready to verify with.
     pub fn roots(&self) -> &Roots {
-        &self.roots
+        self.certificates.roots()
     }
 
     /// When all of its chain is valid.
     pub fn validity(&self) -> Validity {
-        let begins = self.chain.iter().map(|certificate| certificate.validity().not_before);
-        let not_before = begins.max().unwrap_or(OffsetDateTime::UNIX_EPOCH);
-        Validity { not_before, not_after: self.ends() }
+        self.certificates.validity()
     }
 
     /// The last second in which all of its chain is valid: nothing that it signs lives longer.
     pub fn ends(&self) -> OffsetDateTime {
-        ends(&self.chain)
+        self.certificates.ends()
     }
 }
 

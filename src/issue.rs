@@ -5,7 +5,7 @@
 //! place. A failure of one authority or node leaves what it has untouched and stops no other.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
@@ -132,15 +132,7 @@ impl Order<'_> {
     /// what this one began.
     pub fn carry_out(&self, progress: &dyn Progress) -> Result<Report, IssueError> {
         self.check()?;
-        let output = Directory::open(self.output, self.options(), || {
-            progress.waiting(self.output);
-        })?;
-        let apart = if self.state_is_apart() {
-            let options = DirectoryOptions::new(Layout::Flat);
-            Some(Directory::open(self.state, options, || progress.waiting(self.state))?)
-        } else {
-            None
-        };
+        let (output, apart) = self.lock(progress)?;
         let state = apart.as_ref().unwrap_or(&output);
         let reading = output.reading()?;
         let (mut report, files) = self.run(
@@ -153,6 +145,25 @@ impl Order<'_> {
         let warnings = output.warnings().iter().chain(apart.iter().flat_map(Directory::warnings));
         report.notes.extend(warnings.map(ToString::to_string));
         Ok(report)
+    }
+
+    /// Opens the output directory and, where it is another one, that of the authorities. Always in
+    /// the order of their real paths, so that no two runs wait for each other with the roles of
+    /// the two exchanged; hence both are made before either is locked.
+    fn lock(&self, progress: &dyn Progress) -> Result<(Directory, Option<Directory>), IssueError> {
+        let open = |path, options| Directory::open(path, options, || progress.waiting(path));
+        let keys = DirectoryOptions::new(Layout::Flat);
+        Directory::make(self.output, self.options())?;
+        Directory::make(self.state, keys)?;
+        if !self.state_is_apart() {
+            return Ok((open(self.output, self.options())?, None));
+        }
+        if real(self.state) < real(self.output) {
+            let state = open(self.state, keys)?;
+            return Ok((open(self.output, self.options())?, Some(state)));
+        }
+        let output = open(self.output, self.options())?;
+        Ok((output, Some(open(self.state, keys)?)))
     }
 
     /// Looks, decides and makes; says what was done, and which files are to be published. Without a
@@ -175,6 +186,7 @@ impl Order<'_> {
         let mut report = self.report(&authorities, &to_make, &nodes);
         report.files_written = made_files;
         self.describe_trust(&mut report, &authorities, &nodes, read_output)?;
+        report.notes.extend(self.note_unsigned(&authorities, &nodes));
         report.notes.extend(self.note_layout()?);
         report.notes.extend(self.open_keys());
         report.left_over = self.left_over();
@@ -194,7 +206,6 @@ impl Order<'_> {
     }
 
     fn state_is_apart(&self) -> bool {
-        let real = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         real(self.state) != real(self.output)
     }
 
@@ -233,14 +244,14 @@ impl Order<'_> {
         read: &Reader<'_>,
     ) -> Result<Work, NodeFailure> {
         let files = NodeFiles::read(read, &identity.files.base)?;
-        let signer = authorities.signer(&identity.authority)?;
+        let authority = authorities.certificates(&identity.authority)?;
         let held = files.held(&identity.files.base);
         let (leaf, had) = (held.leaf().cloned(), !matches!(held, Held::Nothing));
         let profile = profile(self.desired, identity);
         let decision = if forced {
             Decision::Issue(Reason::Forced)
         } else {
-            decide(&profile, identity.key_algorithm, signer, held, self.now)
+            decide(&profile, identity.key_algorithm, authority, held, self.now)
         };
         Ok(match (decision, leaf) {
             (Decision::Keep(renewal), Some(leaf)) => {
@@ -288,7 +299,7 @@ impl Order<'_> {
         let authority = authorities.signer(&identity.authority)?;
         let profile = profile(self.desired, identity);
         let credential = provision(authority, &profile, algorithm, self.now)?;
-        let renewal = renewal(credential.leaf(), &profile, authority);
+        let renewal = renewal(credential.leaf(), &profile, authority.certificates());
         Ok((credential, renewal))
     }
 
@@ -316,4 +327,8 @@ impl Order<'_> {
             notes: authorities.notes.clone(),
         }
     }
+}
+
+fn real(path: &Path) -> PathBuf {
+    std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
 }

@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use crate::authority::Authority;
+use crate::authority::CaChain;
 use crate::desired::{Desired, Identity};
 use crate::store::{Damage, Held};
 use crate::time::{OffsetDateTime, renewal_due, rfc3339};
@@ -104,11 +104,12 @@ pub fn profile(desired: &Desired, identity: &Identity) -> LeafProfile {
     }
 }
 
-/// Decides about one identity. `authority` is its signer as it will be.
+/// Decides about one identity. `authority` is its signer as it will be; whether that can sign now
+/// is another question.
 pub fn decide(
     profile: &LeafProfile,
     algorithm: KeyAlgorithm,
-    authority: &Authority,
+    authority: &CaChain,
     held: Held,
     now: OffsetDateTime,
 ) -> Decision {
@@ -128,7 +129,7 @@ pub fn decide(
 fn reissue(
     profile: &LeafProfile,
     algorithm: KeyAlgorithm,
-    authority: &Authority,
+    authority: &CaChain,
     (key, leaf, issuers): (&PrivateKey, &Certificate, Vec<Certificate>),
     now: OffsetDateTime,
 ) -> Option<Reason> {
@@ -138,7 +139,7 @@ fn reissue(
     if key.algorithm() != algorithm {
         return Some(Reason::KeyAlgorithm { held: key.algorithm(), wanted: algorithm });
     }
-    let own = authority.certificate();
+    let own = authority.own();
     if leaf.issuer_der() != own.subject_der() {
         return Some(Reason::Authority { held: leaf.issuer() });
     }
@@ -173,7 +174,7 @@ fn reissue(
 
 /// When a certificate of this profile, signed by `authority`, is to be renewed. Its age counts from
 /// when it was issued, not from its back-dated notBefore.
-pub fn renewal(leaf: &Certificate, profile: &LeafProfile, authority: &Authority) -> Renewal {
+pub fn renewal(leaf: &Certificate, profile: &LeafProfile, authority: &CaChain) -> Renewal {
     let validity = leaf.validity();
     if validity.not_after >= authority.ends() {
         return Renewal::WithAuthority { ends: authority.ends() };

@@ -3,15 +3,73 @@
 use rcgen::Issuer;
 
 use super::AuthorityError;
-use crate::time::OffsetDateTime;
+use crate::time::{OffsetDateTime, Validity};
 use crate::x509::certificate::Certificate;
 use crate::x509::key::PublicKey;
-use crate::x509::verification::check_signature;
+use crate::x509::verification::{Roots, check_signature};
 
-/// The last second in which every one of `chain` is valid.
-pub fn ends(chain: &[Certificate]) -> OffsetDateTime {
-    let ends = chain.iter().map(|certificate| certificate.validity().not_after);
-    ends.min().unwrap_or(OffsetDateTime::UNIX_EPOCH)
+/// A CA's certificates: what there is to know of it without its key. Its own first, then each one's
+/// issuer, the root last.
+#[derive(Clone, Debug)]
+pub struct CaChain {
+    certificates: Vec<Certificate>,
+    roots: Roots,
+}
+
+impl CaChain {
+    /// Takes a CA's certificates: its own, then those above it up to the root.
+    ///
+    /// # Errors
+    /// When they make no usable CA, as [`check_chain`] has it. An expired one is accepted, since
+    /// its root may still be trusted.
+    pub fn new(certificates: Vec<Certificate>) -> Result<Self, AuthorityError> {
+        if certificates.is_empty() {
+            return Err(AuthorityError::NoCertificate);
+        }
+        check_chain(&certificates)?;
+        let roots = Roots::new(certificates.last())?;
+        Ok(Self { certificates, roots })
+    }
+
+    /// All of them.
+    pub fn certificates(&self) -> &[Certificate] {
+        &self.certificates
+    }
+
+    /// The CA's own.
+    pub fn own(&self) -> &Certificate {
+        &self.certificates[0]
+    }
+
+    /// The root at the top: its own, unless it is an intermediate.
+    pub fn root(&self) -> &Certificate {
+        &self.certificates[self.certificates.len() - 1]
+    }
+
+    /// What follows a leaf in its chain file: this CA and those between it and the root. The root
+    /// itself, which a peer must have anyway (RFC 8446 section 4.4.2), only where it is the issuer,
+    /// as certs.sh has it.
+    pub fn issuers(&self) -> &[Certificate] {
+        &self.certificates[..(self.certificates.len() - 1).max(1)]
+    }
+
+    /// The root, ready to verify with.
+    pub fn roots(&self) -> &Roots {
+        &self.roots
+    }
+
+    /// When all of them are valid.
+    pub fn validity(&self) -> Validity {
+        let begins = self.certificates.iter().map(|certificate| certificate.validity().not_before);
+        let not_before = begins.max().unwrap_or(OffsetDateTime::UNIX_EPOCH);
+        Validity { not_before, not_after: self.ends() }
+    }
+
+    /// The last second in which all of them are valid: nothing that the CA signs lives longer.
+    pub fn ends(&self) -> OffsetDateTime {
+        let ends = self.certificates.iter().map(|certificate| certificate.validity().not_after);
+        ends.min().unwrap_or(OffsetDateTime::UNIX_EPOCH)
+    }
 }
 
 /// Whether certificates, a CA's own first, lead up to a self-signed root and may each sign the one

@@ -91,6 +91,14 @@ impl Reading<'_> {
 }
 
 impl Directory {
+    /// Makes the directory `path`, and what is missing above it, if need be; nothing else.
+    ///
+    /// # Errors
+    /// [`FilesError::System`] if it cannot be made.
+    pub fn make(path: &Path, options: DirectoryOptions) -> Result<(), FilesError> {
+        make_all(path, options.mode).map(drop)
+    }
+
     /// Opens the directory `path`, making it (and what is missing above it) if need be, takes its
     /// lock, and finishes or undoes what an interrupted run left. If another run holds the lock, calls
     /// `on_wait` and waits for as long as that takes; don't open one directory twice in one thread.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
-use crate::authority::{Authority, check_chain, check_valid};
+use crate::authority::{Authority, CaChain};
 use crate::desired::layout;
 use crate::desired::{self, Desired, ImportedAuthority, LocalAuthority};
 use crate::files::{FileName, FilesError};
@@ -40,13 +40,13 @@ pub(super) enum State {
     },
     /// Its certificates are known, but it cannot sign.
     Mute {
-        /// Its own certificate first, the root last; of a trust-only authority, its roots.
-        certificates: Vec<Certificate>,
-        /// The roots that trusting it means.
-        roots: Vec<Certificate>,
+        /// Its certificates.
+        certificates: CaChain,
         /// Why it cannot sign.
         why: Arc<AuthorityFailure>,
     },
+    /// It is trusted only; these are its roots.
+    TrustOnly(Vec<Certificate>),
     /// Nothing of it can be used.
     Failed(Arc<AuthorityFailure>),
 }
@@ -69,7 +69,8 @@ impl State {
     pub(super) fn roots(&self) -> Option<&[Certificate]> {
         match self {
             Self::Ready(authority) => Some(std::slice::from_ref(authority.root())),
-            Self::Mute { roots, .. } => Some(roots),
+            Self::Mute { certificates, .. } => Some(std::slice::from_ref(certificates.root())),
+            Self::TrustOnly(roots) => Some(roots),
             Self::ToMake { .. } | Self::Failed(_) => None,
         }
     }
@@ -108,15 +109,12 @@ impl Authorities {
     ) -> Result<State, AuthorityFailure> {
         match &desired.authorities[name] {
             desired::Authority::Local(local) => self.load_local(desired, name, local, read, now),
-            desired::Authority::Imported(imported) => {
-                Ok(State::Ready(load_imported(name, imported, now)?))
-            }
+            desired::Authority::Imported(imported) => load_imported(name, imported, now),
             desired::Authority::TrustOnly(partner) => {
                 let file = partner.certificates.display().to_string();
                 let roots = Certificate::all_from_pem(&read_foreign(&partner.certificates)?)
                     .map_err(|cause| AuthorityFailure::Certificate { file, cause })?;
-                let (certificates, why) = (roots.clone(), Arc::new(AuthorityFailure::TrustOnly));
-                Ok(State::Mute { certificates, roots, why })
+                Ok(State::TrustOnly(roots))
             }
         }
     }
@@ -165,7 +163,11 @@ impl Authorities {
                 }
                 State::Mute { certificates, .. } => {
                     self.notes.extend(unrenewable(desired, (name, parent), &chain[0], now));
-                    chain.extend_from_slice(certificates);
+                    chain.extend_from_slice(certificates.certificates());
+                }
+                State::TrustOnly(_) => {
+                    let (parent, cause) = (parent.clone(), Arc::new(AuthorityFailure::TrustOnly));
+                    return Err(AuthorityFailure::Parent { parent, cause });
                 }
                 State::ToMake { .. } => {
                     return Ok(State::ToMake { key: Some(key?), why: Making::Changed });
@@ -176,26 +178,16 @@ impl Authorities {
                 }
             }
         }
-        let unusable = |cause| AuthorityFailure::Unusable { file: file.clone(), cause };
-        let not_before = chain[0].validity().not_before;
-        let key = key.and_then(|key| match now < not_before {
-            true => Err(AuthorityFailure::NotYetValid { file: file.clone(), not_before }),
-            false => Ok(key),
-        });
-        match (check_chain(&chain), key) {
-            (Err(_), Err(why)) => Err(why),
-            (Err(cause), Ok(_)) => Err(unusable(cause)),
-            // Its root goes on being trusted, and a root's key may well be kept elsewhere.
-            (Ok(()), Err(why)) => {
-                let roots = chain.last().cloned().into_iter().collect();
-                Ok(State::Mute { certificates: chain, roots, why: Arc::new(why) })
-            }
-            (Ok(()), Ok(key)) => {
-                let authority = Authority::new(name.clone(), key, chain).map_err(unusable)?;
-                self.note_differences(wanted, &authority);
-                Ok(State::Ready(authority))
-            }
+        let (certificates, key) = match (CaChain::new(chain), key) {
+            (Ok(certificates), key) => (certificates, key),
+            (Err(cause), Ok(_)) => return Err(AuthorityFailure::Unusable { file, cause }),
+            (Err(_), Err(why)) => return Err(why),
+        };
+        let state = state_of(name, key, certificates, &file, now)?;
+        if let State::Ready(authority) = &state {
+            self.note_differences(wanted, authority);
         }
+        Ok(state)
     }
 
     /// Makes nothing new of what lies in the output directory already: a state directory that was
@@ -235,7 +227,28 @@ impl Authorities {
         match &self.states[name] {
             State::Ready(authority) => Ok(authority),
             State::Mute { why, .. } | State::Failed(why) => Err(Arc::clone(why)),
+            State::TrustOnly(_) => Err(Arc::new(AuthorityFailure::TrustOnly)),
             State::ToMake { .. } => Err(Arc::new(AuthorityFailure::NotMade)),
+        }
+    }
+
+    /// Why the authority of that name cannot sign now, where its certificates are known.
+    pub(super) fn why_mute(&self, name: &AuthorityName) -> Option<&AuthorityFailure> {
+        match &self.states[name] {
+            State::Mute { why, .. } => Some(why),
+            _ => None,
+        }
+    }
+
+    /// The certificates of the authority of that name, whether it can sign or not: enough to see
+    /// whether what it signed before is still right.
+    pub(super) fn certificates(
+        &self,
+        name: &AuthorityName,
+    ) -> Result<&CaChain, Arc<AuthorityFailure>> {
+        match &self.states[name] {
+            State::Mute { certificates, .. } => Ok(certificates),
+            _ => self.signer(name).map(Authority::certificates),
         }
     }
 }
@@ -244,19 +257,43 @@ fn load_imported(
     name: &AuthorityName,
     imported: &ImportedAuthority,
     now: OffsetDateTime,
-) -> Result<Authority, AuthorityFailure> {
+) -> Result<State, AuthorityFailure> {
     let file = imported.certificate.display().to_string();
     let chain = Certificate::all_from_pem(&read_foreign(&imported.certificate)?)
         .map_err(|cause| AuthorityFailure::Certificate { file: file.clone(), cause })?;
-    let unusable = |cause| AuthorityFailure::Unusable { file: file.clone(), cause };
-    check_chain(&chain).and_then(|()| check_valid(&chain, now)).map_err(unusable)?;
-    let passphrase = imported.passphrase_file.as_deref().map(read_passphrase).transpose()?;
-    let key = PrivateKey::from_pem(
-        &read_foreign(&imported.key)?,
-        passphrase.as_ref().map(|passphrase| passphrase.as_slice()),
-    )
-    .map_err(|cause| AuthorityFailure::Key { file: imported.key.display().to_string(), cause })?;
-    Authority::new(name.clone(), key, chain).map_err(unusable)
+    let key = || {
+        let passphrase = imported.passphrase_file.as_deref().map(read_passphrase).transpose()?;
+        let passphrase = passphrase.as_ref().map(|passphrase| passphrase.as_slice());
+        PrivateKey::from_pem(&read_foreign(&imported.key)?, passphrase).map_err(|cause| {
+            AuthorityFailure::Key { file: imported.key.display().to_string(), cause }
+        })
+    };
+    let certificates = CaChain::new(chain)
+        .map_err(|cause| AuthorityFailure::Unusable { file: file.clone(), cause })?;
+    state_of(name, key(), certificates, &file, now)
+}
+
+/// What an authority is good for with this key, or without it; `file` holds its certificate. Without its key, its root goes on being trusted and its leaves being good, and a
+/// root's key may well be kept elsewhere.
+fn state_of(
+    name: &AuthorityName,
+    key: Result<PrivateKey, AuthorityFailure>,
+    certificates: CaChain,
+    file: &str,
+    now: OffsetDateTime,
+) -> Result<State, AuthorityFailure> {
+    let not_before = certificates.validity().not_before;
+    let key = key.and_then(|key| match now < not_before {
+        true => Err(AuthorityFailure::NotYetValid { file: file.to_owned(), not_before }),
+        false => Ok(key),
+    });
+    match key {
+        Ok(key) => {
+            let unusable = |cause| AuthorityFailure::Unusable { file: file.to_owned(), cause };
+            Authority::with(name.clone(), key, certificates).map(State::Ready).map_err(unusable)
+        }
+        Err(why) => Ok(State::Mute { certificates, why: Arc::new(why) }),
+    }
 }
 
 fn passphrase(
@@ -283,7 +320,7 @@ fn outdated(
     let path_length = own.ca_constraint().and_then(|ca| ca.path_length);
     if !own.names_as_issuer(signer)
         || check_signature(own, signer).is_err()
-        || path_length != Some(u32::from(height(desired, name)))
+        || path_length.is_none_or(|allowed| allowed < u32::from(height(desired, name)))
     {
         return Some(Making::Changed);
     }

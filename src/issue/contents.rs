@@ -76,8 +76,8 @@ impl Order<'_> {
         }
         let certificates = match &authorities.states[name] {
             State::Ready(authority) => std::slice::from_ref(authority.certificate()),
-            State::Mute { certificates, .. } if local => &certificates[..1],
-            State::Mute { certificates, .. } => certificates,
+            State::Mute { certificates, .. } => std::slice::from_ref(certificates.own()),
+            State::TrustOnly(roots) => roots,
             State::ToMake { .. } | State::Failed(_) => return None,
         };
         Some(pem(certificates).into())

@@ -11,6 +11,7 @@ use crate::files::{Contents, FilesError};
 use crate::provisioning::ProvisioningError;
 use crate::rotation::{Reason, Renewal};
 use crate::store::NodeFiles;
+use crate::time::OffsetDateTime;
 use crate::x509::certificate::Certificate;
 use crate::x509::credential::Credential;
 
@@ -75,6 +76,15 @@ impl Node<'_> {
             &self.work,
             Work::Made { reason: Reason::Authority { .. } | Reason::AuthorityReplaced, .. }
         )
+    }
+
+    /// When what is kept is to be renewed, or ends with its authority.
+    pub(super) fn kept_until(&self) -> Option<OffsetDateTime> {
+        match &self.work {
+            Work::Kept { renewal: Renewal::Due(at), .. } => Some(*at),
+            Work::Kept { renewal: Renewal::WithAuthority { ends }, .. } => Some(*ends),
+            _ => None,
+        }
     }
 
     pub(super) fn line(&self) -> NodeLine {

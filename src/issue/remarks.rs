@@ -12,6 +12,7 @@ use super::{IssueError, Order};
 use crate::desired::layout::{self, Content};
 use crate::files::{FileName, Layout, View};
 use crate::store::Reader;
+use crate::time::rfc3339;
 use crate::x509::certificate::Certificate;
 
 impl Order<'_> {
@@ -61,6 +62,27 @@ impl Order<'_> {
             "the files were behind ..data and are plain now; name --live to keep them there"
                 .to_owned()
         }))
+    }
+
+    /// Nodes that are as they should be though their authority cannot sign now: in time is when to
+    /// mend it.
+    pub(super) fn note_unsigned(
+        &self,
+        authorities: &Authorities,
+        nodes: &[Node<'_>],
+    ) -> Vec<String> {
+        let told = |name| {
+            let why = authorities.why_mute(name)?;
+            let kept = nodes.iter().filter(|node| node.identity.authority == *name);
+            let dues: Vec<_> = kept.filter_map(Node::kept_until).collect();
+            let (first, count) = (dues.iter().min()?, dues.len());
+            Some(format!(
+                "{name} cannot sign now, and {count} of its nodes keep good certificates, of which \
+                 the first is to be renewed at {}: {why}",
+                rfc3339(*first)
+            ))
+        };
+        self.desired.authorities.keys().filter_map(told).collect()
     }
 
     /// Keys of authorities that others may read: an older tool's, since ours are never made so.

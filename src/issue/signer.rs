@@ -35,6 +35,7 @@ pub fn signer(
             Ok((authority, authorities.notes.into_iter().filter(about_it).collect()))
         }
         Some(State::Mute { why, .. } | State::Failed(why)) => Err(why),
+        Some(State::TrustOnly(_)) => Err(Arc::new(AuthorityFailure::TrustOnly)),
         Some(State::ToMake { .. }) | None => Err(Arc::new(AuthorityFailure::NotMade)),
     }
 }

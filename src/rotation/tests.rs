@@ -7,6 +7,7 @@ use std::time::Duration;
 use time::macros::datetime;
 
 use super::*;
+use crate::authority::Authority;
 use crate::desired::LocalAuthority;
 use crate::identity::{AuthorityName, DnsName, SpiffeId};
 use crate::provisioning::provision;
@@ -70,14 +71,14 @@ fn reason(
     credential: &Credential,
     now: OffsetDateTime,
 ) -> Option<String> {
-    match decide(profile, KeyAlgorithm::EcP256, authority, held(credential), now) {
+    match decide(profile, KeyAlgorithm::EcP256, authority.certificates(), held(credential), now) {
         Decision::Keep(_) => None,
         Decision::Issue(reason) => Some(reason.to_string()),
     }
 }
 
 fn due(authority: &Authority, profile: &LeafProfile, credential: &Credential) -> OffsetDateTime {
-    match renewal(credential.leaf(), profile, authority) {
+    match renewal(credential.leaf(), profile, authority.certificates()) {
         Renewal::Due(at) => at,
         Renewal::WithAuthority { ends } => panic!("with its authority, at {ends}"),
     }
@@ -86,7 +87,7 @@ fn due(authority: &Authority, profile: &LeafProfile, credential: &Credential) ->
 #[test]
 fn nothing_or_something_broken_is_replaced() {
     let (ca, profile) = (root("ca", Lifetime::days(90)), profile());
-    let decide = |held| match decide(&profile, KeyAlgorithm::EcP256, &ca, held, NOW) {
+    let decide = |held| match decide(&profile, KeyAlgorithm::EcP256, ca.certificates(), held, NOW) {
         Decision::Issue(reason) => reason.to_string(),
         Decision::Keep(_) => panic!("kept"),
     };
@@ -157,7 +158,7 @@ fn what_is_wanted_differs() {
         let other = with(LeafProfile { lifetime, ..profile() });
         assert_eq!(other, "another lifetime or clock skew is wanted");
     }
-    let decision = decide(&wanted, KeyAlgorithm::EcP384, &ca, held(&credential), NOW);
+    let decision = decide(&wanted, KeyAlgorithm::EcP384, ca.certificates(), held(&credential), NOW);
     let Decision::Issue(reason @ Reason::KeyAlgorithm { .. }) = decision else { panic!() };
     assert_eq!(reason.to_string(), "its key is ec-p256, wanted ec-p384");
 }
@@ -187,7 +188,8 @@ fn a_chain_that_does_not_hold_is_damaged() {
     let forged = Certificate::from_der(der).unwrap();
     let Held::Pair { key, mut chain } = held(&credential) else { panic!() };
     chain[0] = forged;
-    let decision = decide(&profile, KeyAlgorithm::EcP256, &ca, Held::Pair { key, chain }, NOW);
+    let decision =
+        decide(&profile, KeyAlgorithm::EcP256, ca.certificates(), Held::Pair { key, chain }, NOW);
     let Decision::Issue(reason @ Reason::Untrusted(_)) = decision else { panic!() };
     assert!(reason.to_string().contains("its signature is not that of"), "{reason}");
 }
@@ -210,11 +212,11 @@ fn a_clock_that_was_set_back_or_stood_still() {
 fn one_cut_short_by_its_ca_is_kept_to_the_end() {
     let (ca, profile) = (root("ca", Lifetime::hours(30)), profile());
     let whole = made(&ca, &profile, NOW);
-    assert!(matches!(renewal(whole.leaf(), &profile, &ca), Renewal::Due(_)));
+    assert!(matches!(renewal(whole.leaf(), &profile, ca.certificates()), Renewal::Due(_)));
     let cut = made(&ca, &profile, NOW + 7 * HOUR);
     assert_eq!(cut.leaf().validity().not_after, ca.ends());
     let ends = Renewal::WithAuthority { ends: NOW + 30 * HOUR };
-    assert_eq!(renewal(cut.leaf(), &profile, &ca), ends);
+    assert_eq!(renewal(cut.leaf(), &profile, ca.certificates()), ends);
     for hour in 7..=30 {
         assert_eq!(reason(&ca, &profile, &cut, NOW + hour * HOUR), None, "hour {hour}");
     }

@@ -84,6 +84,7 @@ fn yaml_says_what_json_says() {
 fn failures_are_in_the_answer_and_in_the_exit_code_in_every_format() {
     let site = Site::issued();
     site.remove("certs/ca_2_key.pem");
+    site.remove("certs/colorapp-green_key.pem");
     let run =
         site.issue("--format json").failed(&["ca_2: ca_2_cert.pem is here, but ca_2_key.pem"]);
     let report: Value = serde_json::from_str(&run.stdout).unwrap();

@@ -156,6 +156,20 @@ fn a_lost_root_is_made_anew_with_all_that_stands_below_it() {
 }
 
 #[test]
+fn a_child_that_goes_lets_its_parent_be() {
+    let site = two_levels();
+    site.write(
+        "mesh.yaml",
+        mesh("top: {}, mid: { local: { parent: top } }", "back: { authority: mid }"),
+    );
+    let certificates = || ["mid", "back"].map(|name| site.read(&format!("certs/{name}_cert.pem")));
+    let before = certificates();
+    site.issue("").done().says("mid", &["kept"]).says("back", &["kept"]);
+    assert_eq!(certificates(), before);
+    assert_eq!(path_length(&site, "mid"), "CA:TRUE, pathlen:1", "more than is needed does no harm");
+}
+
+#[test]
 fn a_broken_parent_stops_those_below_it_alone() {
     let site = two_levels();
     site.edit("authorities: {", "authorities: { other: {},");

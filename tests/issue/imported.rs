@@ -158,9 +158,33 @@ fn what_is_no_usable_ca_is_refused_with_the_reason() {
             "ca -batch -selfsign -config ca.cnf -in ca.csr -keyfile ca.key -notext -out ca.pem \
              -startdate {from} -enddate {to}"
         ));
-        let year = &from[..4];
-        refused(&site, &["is valid from ", year, " only"]);
+        // As with a CA made here: nothing is signed, and trust in it goes on being written.
+        let words = match from {
+            "20200101000000Z" => "the issuer's certificate ended at 2021-01-01T00:00:00Z",
+            _ => "ca.pem is not valid before 2090-01-01T00:00:00Z",
+        };
+        site.issue("").failed(&[words]).says("front", &["FAILED", words]);
+        assert!(!site.has("certs/front_key.pem"));
+        assert_eq!(site.text("certs/front_trust.pem"), site.text("ca.pem"));
     }
+}
+
+#[test]
+fn an_imported_ca_without_its_key_keeps_its_leaves_and_its_trust() {
+    let site = with_ca(P256, CA);
+    site.issue("").done();
+    site.rename("ca.key", "away");
+    site.remove("certs/front_trust.pem");
+    site.issue("")
+        .failed(&["ca: cannot read", "ca.key", "1 of the mesh's authorities and nodes failed"])
+        .says("ca", &["FAILED"])
+        .says("front", &["kept"])
+        .tells("note    ca cannot sign now, and 1 of its nodes keep good certificates");
+    assert_eq!(site.text("certs/front_trust.pem"), site.text("ca.pem"));
+    site.remove("certs/front_key.pem");
+    site.issue("").failed(&[]).says("front", &["FAILED", "its authority cannot sign"]);
+    site.rename("away", "ca.key");
+    site.issue("").done().says("front", &["renewed"]);
 }
 
 #[test]

@@ -174,6 +174,32 @@ fn one_run_waits_for_the_other_and_says_so() {
 }
 
 #[test]
+fn two_runs_with_exchanged_directories_wait_in_one_order() {
+    let site = Site::colorapp();
+    for name in ["a", "b"] {
+        std::fs::create_dir(site.path(name)).unwrap();
+    }
+    std::os::unix::fs::symlink("a", site.path("z")).unwrap();
+    let lock = File::open(site.path("a")).unwrap();
+    lock.lock().unwrap();
+    for arguments in ["-o a --state b", "-o b --state a", "-o b --state z"] {
+        let mut child = site
+            .command(&format!("issue -f mesh.yaml {arguments}"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
+        let free = File::open(site.path("b")).unwrap().try_lock();
+        signal(&child, Signal::KILL);
+        child.wait().unwrap();
+        assert!(line.starts_with("waiting for another run in "), "{line}");
+        assert!(free.is_ok(), "{arguments}: who waits for a holds nothing");
+    }
+}
+
+#[test]
 fn many_runs_at_once_leave_one_consistent_mesh() {
     let site = Site::colorapp();
     let mut children: Vec<_> = (0..8)

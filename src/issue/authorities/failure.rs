@@ -1,4 +1,4 @@
-//! Why an authority cannot sign.
+//! Why an authority cannot sign, in words that say what to do.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -69,7 +69,7 @@ pub enum AuthorityFailure {
         #[source]
         cause: AuthorityError,
     },
-    /// It begins in the future. It was made here, so the clock has been set back since, and what it
+    /// It begins in the future: most likely the clock has been set back since it was made. What it
     /// signed now would be worse than what there is.
     #[error("{file} is not valid before {}; set this machine's clock right", rfc3339(*.not_before))]
     NotYetValid {

@@ -94,9 +94,7 @@ impl Authorities {
         };
         let (action, reason) = match (state, making) {
             (State::Failed(why), _) => (Action::Failed, Some(why.to_string())),
-            (State::Mute { why, .. }, _) if matches!(**why, AuthorityFailure::TrustOnly) => {
-                (Action::Trusted, None)
-            }
+            (State::TrustOnly(_), _) => (Action::Trusted, None),
             // The key of one that signs no leaves may be kept elsewhere on purpose.
             (State::Mute { why, .. }, _)
                 if matches!(**why, AuthorityFailure::KeyMissing { .. }) && !has_nodes =>
@@ -117,7 +115,10 @@ impl Authorities {
         };
         let not_after = match state {
             State::Ready(authority) => Some(rfc3339(authority.ends())),
-            State::Mute { certificates, .. } => Some(rfc3339(crate::authority::ends(certificates))),
+            State::Mute { certificates, .. } => Some(rfc3339(certificates.ends())),
+            State::TrustOnly(roots) => {
+                roots.iter().map(|root| root.validity().not_after).min().map(rfc3339)
+            }
             State::ToMake { .. } | State::Failed(_) => None,
         };
         AuthorityLine { name: name.to_string(), action, reason, not_after }

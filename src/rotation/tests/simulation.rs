@@ -102,7 +102,7 @@ proptest! {
                 quiet_since_issue = None;
             }
             let place = held.as_ref().map_or(Held::Nothing, super::held);
-            match decide(&profile, algorithm, ca, place, now) {
+            match decide(&profile, algorithm, ca.certificates(), place, now) {
                 Decision::Keep(renewal) => {
                     let held = held.as_ref().unwrap();
                     prop_assert!(is_right(held, &profile, algorithm, ca, now));
@@ -122,7 +122,7 @@ proptest! {
                         }
                         quiet_since_issue = Some((now, made.leaf().validity().not_after));
                         // What is just made is kept.
-                        let again = decide(&profile, algorithm, ca, super::held(&made), now);
+                        let again = decide(&profile, algorithm, ca.certificates(), super::held(&made), now);
                         let kept = matches!(again, Decision::Keep(_));
                         prop_assert!(kept, "{again:?}");
                         held = Some(made);
@@ -145,7 +145,9 @@ fn a_ca_near_its_end_is_asked_a_handful_of_times_in_weeks_of_hourly_runs() {
         for hour in 0..28 * 24 {
             let now = NOW + hour * HOUR;
             let place = held.as_ref().map_or(Held::Nothing, super::held);
-            let Decision::Issue(_) = decide(&profile, KeyAlgorithm::EcP256, &ca, place, now) else {
+            let Decision::Issue(_) =
+                decide(&profile, KeyAlgorithm::EcP256, ca.certificates(), place, now)
+            else {
                 continue;
             };
             match provision(&ca, &profile, KeyAlgorithm::EcP256, now) {
