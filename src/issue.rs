@@ -18,7 +18,7 @@ use crate::identity::{AuthorityName, NodeName};
 use crate::provisioning::provision;
 use crate::rotation::{Decision, Reason, Renewal, decide, profile, renewal};
 use crate::store::{Held, NodeFiles, Reader};
-use crate::time::OffsetDateTime;
+use crate::time::{OffsetDateTime, rfc3339};
 use crate::x509::credential::Credential;
 use crate::x509::key::KeyAlgorithm;
 
@@ -52,6 +52,12 @@ pub enum IssueError {
         name: String,
         /// The node that it may be meant for.
         near: Option<String>,
+    },
+    /// A moment before there were certificates.
+    #[error("the clock says {}; set it right, or nothing will be valid when it is", rfc3339(*.now))]
+    Clock {
+        /// What it says.
+        now: OffsetDateTime,
     },
     /// A user or group that this machine does not know.
     #[error(
@@ -195,6 +201,9 @@ impl Order<'_> {
     }
 
     fn check(&self) -> Result<(), IssueError> {
+        if self.now < OffsetDateTime::UNIX_EPOCH {
+            return Err(IssueError::Clock { now: self.now });
+        }
         if let Some(name) =
             self.force.iter().find(|name| !self.desired.identities.contains_key(*name))
         {

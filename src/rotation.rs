@@ -7,7 +7,7 @@ use std::fmt;
 use crate::authority::CaChain;
 use crate::desired::{Desired, Identity};
 use crate::store::{Damage, Held};
-use crate::time::{OffsetDateTime, renewal_due, rfc3339};
+use crate::time::{OffsetDateTime, later, renewal_due, rfc3339};
 use crate::x509::certificate::Certificate;
 use crate::x509::credential::{Chain, CredentialError};
 use crate::x509::key::{KeyAlgorithm, PrivateKey};
@@ -161,8 +161,8 @@ fn reissue(
     if now > validity.not_after {
         return Some(Reason::Expired(validity.not_after));
     }
-    let issued_at = validity.not_before + profile.clock_skew;
-    let wanted_end = (issued_at + profile.lifetime.duration()).min(authority.ends());
+    let issued_at = later(validity.not_before, profile.clock_skew);
+    let wanted_end = later(issued_at, profile.lifetime.duration()).min(authority.ends());
     if validity.not_after != wanted_end {
         return Some(Reason::Lifetime);
     }
@@ -179,7 +179,7 @@ pub fn renewal(leaf: &Certificate, profile: &LeafProfile, authority: &CaChain) -
     if validity.not_after >= authority.ends() {
         return Renewal::WithAuthority { ends: authority.ends() };
     }
-    let issued_at = validity.not_before + profile.clock_skew;
+    let issued_at = later(validity.not_before, profile.clock_skew);
     Renewal::Due(renewal_due(issued_at, validity.not_after, &leaf.fingerprint()))
 }
 

@@ -10,6 +10,7 @@ use thiserror::Error;
 pub use time::OffsetDateTime;
 use time::UtcOffset;
 use time::format_description::well_known::Rfc3339;
+use time::macros::datetime;
 
 /// Where the time comes from.
 #[derive(Clone, Debug)]
@@ -202,6 +203,21 @@ impl Validity {
     }
 }
 
+/// The last second that a certificate can name (RFC 5280 section 4.1.2.5).
+const LAST: OffsetDateTime = datetime!(9999-12-31 23:59:59 UTC);
+
+/// `at` and so long after it, or the last second that a certificate can name.
+pub fn later(at: OffsetDateTime, by: Duration) -> OffsetDateTime {
+    let by = time::Duration::try_from(by).unwrap_or(time::Duration::MAX);
+    at.saturating_add(by).min(LAST)
+}
+
+/// `at` and so long before it, or 1970: verifiers read nothing earlier.
+pub fn earlier(at: OffsetDateTime, by: Duration) -> OffsetDateTime {
+    let by = time::Duration::try_from(by).unwrap_or(time::Duration::MAX);
+    at.saturating_sub(by).max(OffsetDateTime::UNIX_EPOCH)
+}
+
 /// When a certificate issued at `issued_at` and ending at `not_after` is to be renewed: when 50 to
 /// 60 % of that span is gone. The point within is drawn from `seed`, which must be the
 /// certificate's own and stay the same, so that runs and replicas agree and a fleet spreads out.
@@ -220,7 +236,6 @@ pub fn renewal_due(
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use time::macros::datetime;
 
     use super::*;
 
@@ -265,6 +280,22 @@ mod tests {
         let at = datetime!(2026-11-21 08:00:00.5 +02:00);
         assert_eq!(rfc3339(Clock::fixed(at).now()), "2026-11-21T06:00:00Z");
         assert!(Clock::system().now().year() >= 2026);
+    }
+
+    #[test]
+    fn moments_stay_within_what_certificates_can_name() {
+        let century = Lifetime::MOST.duration();
+        let at = datetime!(2026-11-21 8:00 UTC);
+        assert_eq!(later(at, Duration::from_secs(60)), datetime!(2026-11-21 8:01 UTC));
+        assert_eq!(earlier(at, Duration::from_secs(60)), datetime!(2026-11-21 7:59 UTC));
+        for at in [LAST, datetime!(9950-01-01 0:00 UTC)] {
+            assert_eq!(later(at, century), LAST);
+            assert_eq!(later(at, Duration::MAX), LAST);
+        }
+        for at in [datetime!(-9999-01-01 0:00 UTC), datetime!(1970-01-01 0:00:01 UTC)] {
+            assert_eq!(earlier(at, century), OffsetDateTime::UNIX_EPOCH);
+            assert_eq!(earlier(at, Duration::MAX), OffsetDateTime::UNIX_EPOCH);
+        }
     }
 
     proptest! {

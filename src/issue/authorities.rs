@@ -14,7 +14,7 @@ use crate::desired::{self, Desired, ImportedAuthority, LocalAuthority};
 use crate::files::{FileName, FilesError};
 use crate::identity::AuthorityName;
 use crate::store::{Reader, read_foreign, read_passphrase};
-use crate::time::{OffsetDateTime, renewal_due};
+use crate::time::{OffsetDateTime, later, renewal_due};
 use crate::x509::certificate::Certificate;
 use crate::x509::key::PrivateKey;
 use crate::x509::verification::check_signature;
@@ -335,7 +335,7 @@ fn outdated(
 /// When an intermediate is to be signed anew.
 fn due(desired: &Desired, own: &Certificate) -> OffsetDateTime {
     let validity = own.validity();
-    let issued_at = validity.not_before + desired.clock_skew;
+    let issued_at = later(validity.not_before, desired.clock_skew);
     renewal_due(issued_at, validity.not_after, &own.fingerprint())
 }
 

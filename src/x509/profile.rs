@@ -15,7 +15,7 @@ use thiserror::Error;
 use super::certificate::{Certificate, CertificateError, Criticality};
 use super::key::{PrivateKey, PublicKey};
 use crate::identity::{DnsName, SpiffeId};
-use crate::time::{Lifetime, OffsetDateTime, Validity, rfc3339};
+use crate::time::{Lifetime, OffsetDateTime, Validity, earlier, later, rfc3339};
 
 /// The longest common name (RFC 5280 appendix A.1, ub-common-name).
 const MAX_COMMON_NAME: usize = 64;
@@ -270,8 +270,8 @@ impl CaProfile {
         now: OffsetDateTime,
     ) -> Result<Certificate, ProfileError> {
         let validity = Validity {
-            not_before: now - self.clock_skew,
-            not_after: now + self.lifetime.duration(),
+            not_before: earlier(now, self.clock_skew),
+            not_after: later(now, self.lifetime.duration()),
         };
         let signed = self.parameters(validity)?.self_signed(key)?;
         Ok(Certificate::from_der(signed.der().clone())?)
@@ -336,8 +336,8 @@ fn nested_validity(
     if now < issuer.not_before {
         return Err(ProfileError::IssuerNotYetValid { not_before: issuer.not_before });
     }
-    let not_after = issuer.not_after.min(now + lifetime.duration());
-    Ok(Validity { not_before: now - clock_skew, not_after })
+    let not_after = issuer.not_after.min(later(now, lifetime.duration()));
+    Ok(Validity { not_before: earlier(now, clock_skew), not_after })
 }
 
 fn differs(problem: String) -> Result<(), ProfileError> {

@@ -296,3 +296,27 @@ fn moving_to_a_new_authority_before_the_old_one_ends() {
 fn expiry(mesh: &Years, seconds: i64) -> String {
     certctl::time::rfc3339(mesh.moment(seconds + DAY))
 }
+
+#[test]
+fn a_clock_at_either_end_of_time_breaks_nothing() {
+    let authorities = "top: { local: { lifetime: 36500d } }, mid: { local: { parent: top } }";
+    let site =
+        Site::of(authorities, "a: { authority: mid }, b: { authority: top, lifetime: 36500d }");
+    for year in ["1970", "2049", "2050", "2200", "9900", "9990", "9999"] {
+        site.issue(&format!("--dry-run --at {year}-01-01T00:00:00Z")).done();
+    }
+    for moment in ["0000-01-01T00:00:00Z", "1969-12-31T23:59:59Z"] {
+        site.issue(&format!("--dry-run --at {moment}")).failed(&["the clock says", moment]);
+    }
+    site.issue("--dry-run --at 9999-12-31T23:59:59Z").failed(&["certificate ended at 9999-12-31"]);
+    // And what such a run leaves behind.
+    let mut mesh = Years { site, start: Clock::system().now() };
+    for year in [1970, 9990, 2026, 2050] {
+        mesh.start = time::Date::from_calendar_date(year, time::Month::January, 1)
+            .unwrap()
+            .midnight()
+            .assume_utc();
+        mesh.at(0);
+        mesh.at(DAY);
+    }
+}
