@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use miette::{Report as Failure, miette};
 
@@ -23,13 +23,21 @@ Examples:
   certctl issue -f mesh.yaml -o certs --live      for Envoys that watch the directory
   certctl issue -f mesh.yaml -o certs --force front
 
-Run it as often as you like, from cron or a CronJob: a run that finds nothing due changes nothing.")]
+Run it as often as you like, from cron or a CronJob: a run that finds nothing due changes nothing.
+Exits with 0 when all is right now, with 1 when a node or an authority failed; the others are done.")]
 pub(super) struct Issue {
     #[command(flatten)]
     mesh: MeshFileArgument,
 
     /// Where the files go; made when missing.
-    #[arg(short, long = "out", value_name = "DIR", env = "CERTCTL_OUT", default_value = "certs")]
+    #[arg(
+        short,
+        long = "out",
+        value_name = "DIR",
+        env = "CERTCTL_OUT",
+        default_value = "certs",
+        value_parser = directory
+    )]
     output: PathBuf,
 
     /// Where the authorities' keys live [default: the output directory].
@@ -86,6 +94,14 @@ impl Issue {
             ));
         }
         Ok(Outcome::Done)
+    }
+}
+
+/// In other commands `-o` names a format; nobody means a directory of that name.
+fn directory(text: &str) -> Result<PathBuf, String> {
+    match Format::from_str(text, true) {
+        Ok(_) => Err(format!("-o names the directory here; write --format {text} or -o ./{text}")),
+        Err(_) => Ok(PathBuf::from(text)),
     }
 }
 

@@ -116,6 +116,7 @@ fn wrong_usage_exits_with_2_and_says_how() {
     for (arguments, words) in [
         ("issue --bogus", "unexpected argument '--bogus'"),
         ("issue extra", "unexpected argument 'extra'"),
+        ("issue -o json", "-o names the directory here; write --format json or -o ./json"),
         ("issue --format xml", "[possible values: table, json, yaml]"),
         ("issue -f", "a value is required for '--file <FILE>'"),
         ("isue", "tip: some similar subcommands exist"),
