@@ -1,6 +1,6 @@
 //! The rules of the house (docs/architecture.md), held to the imports themselves.
 
-#![allow(clippy::unwrap_used, reason = "what tests share panics as tests do")]
+#![allow(clippy::unwrap_used, reason = "a test panics")]
 
 use std::collections::BTreeSet;
 use std::fs;

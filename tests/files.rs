@@ -1,6 +1,6 @@
 //! The files room under real conditions: concurrent readers, other processes, kills and umasks.
 
-#![allow(clippy::unwrap_used, reason = "what tests share panics as tests do")]
+#![allow(clippy::unwrap_used, reason = "a test panics")]
 
 use std::io::{BufRead, BufReader};
 use std::os::fd::{AsFd, OwnedFd};

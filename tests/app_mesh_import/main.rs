@@ -1,11 +1,6 @@
 //! App Mesh manifests become mesh files that say the same: read back by the mesh file's own
 //! reader, and through the command line.
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "what tests share panics as tests do"
-)]
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test panics")]
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,10 +1,5 @@
 //! The commands as people type them: what they answer, what they refuse, and how they end.
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "what tests share panics as tests do"
-)]
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test panics")]
 
 #[path = "../support/mod.rs"]
 mod support;

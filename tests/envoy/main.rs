@@ -1,10 +1,5 @@
 //! What real Envoys do with keys and chains, and with what certctl issued.
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "what tests share panics as tests do"
-)]
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test panics")]
 
 #[path = "../support/mod.rs"]
 mod support;

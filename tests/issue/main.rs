@@ -1,11 +1,6 @@
 //! `certctl issue` as its users meet it, good and bad days: the real program in real directories,
 //! with openssl as the judge of what it makes.
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "what tests share panics as tests do"
-)]
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test panics")]
 
 #[path = "../support/mod.rs"]
 mod support;

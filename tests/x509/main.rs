@@ -1,10 +1,5 @@
 //! Keys, requests and certificates: ours before other judges, and other people's before us.
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "what tests share panics as tests do"
-)]
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test panics")]
 
 #[path = "../support/mod.rs"]
 mod support;

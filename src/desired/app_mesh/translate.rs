@@ -4,12 +4,13 @@
 mod peers;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::iter;
 
 use super::authorities::{Authorities, Signer, list};
 use super::graph::Graph;
 use super::identities::{Identities, in_domain};
 use super::names;
-use super::resources::{Certificate, Kind, Resources};
+use super::resources::{Certificate, Kind, Resources, Validation};
 use super::write::{AuthorityText, MeshText, ProxyText, Remarked};
 use super::{Note, Options};
 use crate::identity::{NodeName, TrustDomain};
@@ -278,40 +279,34 @@ impl<'a> Translator<'a> {
             if !self.included[client] || !self.included[server] {
                 continue;
             }
-            let names = &self.graph.names;
-            let accepted =
-                edge.policy.and_then(|p| self.authorities.accepted(p.validation.as_ref()));
-            if let (Some(accepted), Some(signer)) = (accepted, self.signers[server].authority())
-                && !accepted.iter().any(|name| name == signer)
-            {
-                seen.entry((client, server)).or_insert_with(|| {
-                    format!(
-                        "{} accepts {}, but {} is signed by {signer}: {0} will refuse it",
-                        names[client],
-                        list(accepted),
-                        names[server]
-                    )
-                });
-            }
-            for tls in self.graph.proxies[server].listener_tls() {
-                let accepted = self.authorities.accepted(tls.validation.as_ref());
-                if let (Some(accepted), Some(signer)) = (accepted, self.signers[client].authority())
-                    && !accepted.iter().any(|name| name == signer)
-                {
-                    seen.entry((server, client)).or_insert_with(|| {
-                        format!(
-                            "{} accepts {}, but {} is signed by {signer}: {0} will refuse it",
-                            names[server],
-                            list(accepted),
-                            names[client]
-                        )
-                    });
+            let policy = edge.policy.and_then(|policy| policy.validation.as_ref());
+            let listeners = self.graph.proxies[server].listener_tls();
+            let checks = iter::once((client, server, policy))
+                .chain(listeners.map(|tls| (server, client, tls.validation.as_ref())));
+            for (from, to, validation) in checks {
+                if let Some(refusal) = self.refusal(from, to, validation) {
+                    seen.entry((from, to)).or_insert(refusal);
                 }
             }
         }
         for ((from, _), message) in seen {
             self.note(from, message);
         }
+    }
+
+    /// Why what `from` demands of its peers keeps it from accepting `to`, where it does.
+    fn refusal(&self, from: usize, to: usize, validation: Option<&Validation>) -> Option<String> {
+        let accepted = self.authorities.accepted(validation)?;
+        let signer = self.signers[to].authority()?;
+        let names = &self.graph.names;
+        (!accepted.iter().any(|name| name == signer)).then(|| {
+            format!(
+                "{} accepts {}, but {} is signed by {signer}: {0} will refuse it",
+                names[from],
+                list(accepted),
+                names[to]
+            )
+        })
     }
 
     fn note(&mut self, number: usize, message: String) {

@@ -1,3 +1,5 @@
+//! What YAML is read as, and what is said of YAML that is not read.
+
 use proptest::prelude::*;
 
 use super::*;

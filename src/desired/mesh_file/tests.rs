@@ -1,3 +1,5 @@
+//! Mesh files and what they mean; what the tests of refusals share.
+
 use std::time::Duration;
 
 use super::*;

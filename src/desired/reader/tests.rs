@@ -1,3 +1,5 @@
+//! Single fields, read and refused.
+
 use super::*;
 use crate::desired::document::parse_documents;
 

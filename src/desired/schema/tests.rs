@@ -1,3 +1,5 @@
+//! The schema and the reader accept the same files.
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
