@@ -1,15 +1,14 @@
 //! Who should exist, who signs them, and whom they trust: what every source says in one form.
 //!
 //! Values here are whole and consistent: references resolve, names and files do not clash,
-//! lifetimes fit. Sources build them; nothing here knows how a
-//! certificate is made or served.
+//! lifetimes fit. Sources build them; nothing here knows how a certificate is made or served.
 
 pub mod app_mesh;
 pub mod document;
 pub mod layout;
 pub mod mesh_file;
 pub mod problem;
-pub mod reader;
+mod reader;
 pub mod schema;
 
 use std::path::PathBuf;

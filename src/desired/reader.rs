@@ -6,10 +6,9 @@
 
 use std::fmt::Display;
 use std::ops::Range;
-use std::str::FromStr;
 
 use super::document::{Node, Spanned, Value};
-use super::problem::{Problem, Problems, Severity};
+use super::problem::{Problem, Problems};
 
 /// A cursor over one mapping.
 pub struct MappingReader<'a> {
@@ -85,12 +84,6 @@ impl<'a> MappingReader<'a> {
         }
     }
 
-    /// The value of the field `name`, if it is there and not empty: an empty one (`name:`) counts
-    /// as missing, as it does in Kubernetes.
-    pub fn present(&mut self, name: &'static str) -> Option<&'a Node> {
-        self.optional(name).filter(|node| node.value != Value::Null)
-    }
-
     /// The text of the field `name`.
     pub fn text(&mut self, name: &'static str) -> Option<Spanned<&'a str>> {
         let (key, node) = self.field(name)?;
@@ -105,44 +98,6 @@ impl<'a> MappingReader<'a> {
     ) -> Option<Spanned<T>> {
         let text = self.text(name)?;
         parsed(&text, parse, self.problems)
-    }
-
-    /// The number in the field `name`, in decimal, not in quotes.
-    pub fn integer<T: FromStr>(&mut self, name: &'static str) -> Option<Spanned<T>> {
-        let (key, node) = self.field(name)?;
-        let node = filled(&key.value, &key.span, node, self.problems)?;
-        let number = match &node.value {
-            Value::Scalar { text, quoted: false } => text.parse().ok(),
-            _ => None,
-        };
-        match number {
-            Some(value) => Some(Spanned { value, span: node.span.clone() }),
-            None => self.problems.error(
-                node.span.clone(),
-                format!("`{name}` must be a whole number{}", shown(&node.value)),
-            ),
-        }
-    }
-
-    /// The truth value in the field `name`: `true` or `false`, not in quotes.
-    pub fn boolean(&mut self, name: &'static str) -> Option<Spanned<bool>> {
-        let (key, node) = self.field(name)?;
-        let node = filled(&key.value, &key.span, node, self.problems)?;
-        let truth = match &node.value {
-            Value::Scalar { text, quoted: false } => match text.as_str() {
-                "true" | "True" | "TRUE" => Some(true),
-                "false" | "False" | "FALSE" => Some(false),
-                _ => None,
-            },
-            _ => None,
-        };
-        match truth {
-            Some(value) => Some(Spanned { value, span: node.span.clone() }),
-            None => self.problems.error(
-                node.span.clone(),
-                format!("`{name}` must be true or false{}", shown(&node.value)),
-            ),
-        }
     }
 
     /// A reader of the mapping in the field `name`, which is `what`.
@@ -172,35 +127,16 @@ impl<'a> MappingReader<'a> {
 
     /// Ends the reading: each field that nobody asked for is an error.
     pub fn finish(self) {
-        self.report(Severity::Error);
-    }
-
-    /// Ends the reading: each field that nobody asked for is a note.
-    pub fn finish_tolerant(self) {
-        self.report(Severity::Note);
-    }
-
-    fn report(self, severity: Severity) {
         #[cfg(test)]
         self.problems.fields.borrow_mut().extend(self.asked.iter().map(|name| (self.what, *name)));
         for (key, _) in self.entries {
             if self.asked.iter().chain(&self.refused).any(|name| *name == key.value) {
                 continue;
             }
-            let problem = match severity {
-                Severity::Error => Problem::error(
-                    key.span.clone(),
-                    format!("{} has no field `{}`", self.what, key.value),
-                ),
-                _ => Problem::note(
-                    key.span.clone(),
-                    format!("`{}` of {} has no bearing here and is ignored", key.value, self.what),
-                ),
-            };
-            let help = (severity == Severity::Error).then(|| {
-                self.problems.did_you_mean(&key.value, "known here", self.asked.iter().copied())
-            });
-            self.problems.push(problem.maybe_help(help.flatten()));
+            let message = format!("{} has no field `{}`", self.what, key.value);
+            let help =
+                self.problems.did_you_mean(&key.value, "known here", self.asked.iter().copied());
+            self.problems.push(Problem::error(key.span.clone(), message).maybe_help(help));
         }
     }
 }
@@ -263,15 +199,6 @@ fn filled<'a>(
             .help("give it a value, or remove it"),
     );
     None
-}
-
-/// What was there in place of a number, as the end of a sentence.
-fn shown(value: &Value) -> String {
-    match value {
-        Value::Scalar { text, quoted: true } => format!(", and {text:?} in quotes is text"),
-        Value::Scalar { text, .. } => format!(", and this is {text:?}"),
-        other => format!(", and this is {}", other.kind()),
-    }
 }
 
 #[cfg(test)]
