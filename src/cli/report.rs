@@ -18,7 +18,7 @@ use super::{Console, MeshFileArgument};
 use crate::desired::Desired;
 use crate::desired::document::MAX_BYTES;
 use crate::desired::mesh_file::{MeshFile, MeshFileError};
-use crate::desired::problem::{Problem, Severity};
+use crate::desired::problem::{Problem, Severity, place};
 use crate::x509::printable::printable;
 
 /// The most problems that are shown at once: who has more mends those first.
@@ -72,13 +72,6 @@ pub(super) fn contents(path: &Path) -> Result<Vec<u8>, Report> {
             Err(error).into_diagnostic().wrap_err_with(|| format!("cannot read {}", called(path)))
         }
     }
-}
-
-/// The line and column of the byte at `offset`, both from 1; columns count characters.
-pub(super) fn place(text: &str, offset: usize) -> (usize, usize) {
-    let before = text.get(..offset).unwrap_or(text);
-    let line = before.matches('\n').count() + 1;
-    (line, before.rsplit('\n').next().unwrap_or_default().chars().count() + 1)
 }
 
 /// `text` with a stand-in of the same length for each character upon which a terminal acts, so

@@ -78,13 +78,6 @@ impl Value {
     }
 }
 
-impl<T> Spanned<T> {
-    /// The same place, for something made of what was read.
-    pub fn map<U>(self, make: impl FnOnce(T) -> U) -> Spanned<U> {
-        Spanned { value: make(self.value), span: self.span }
-    }
-}
-
 /// The text of a file.
 ///
 /// # Errors

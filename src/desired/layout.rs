@@ -193,11 +193,11 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::desired::mesh_file::read;
+    use crate::desired::mesh_file::MeshFile;
 
     fn names(text: &str) -> Vec<String> {
         let text = format!("version: 1\ntrustDomain: d\n{text}");
-        let (desired, _) = read(Path::new("mesh.yaml"), text.as_bytes()).unwrap();
+        let desired = MeshFile::read(Path::new("mesh.yaml"), text.as_bytes()).unwrap().desired;
         files(&desired).into_iter().map(|file| file.name).collect()
     }
 

@@ -19,7 +19,7 @@ use thiserror::Error;
 
 use super::Desired;
 use super::document::{Document, Node, Spanned, Value, decode, parse_documents};
-use super::problem::{Problem, Problems, Severity};
+use super::problem::{Problem, Problems, Severity, place};
 use super::reader::MappingReader;
 use crate::identity::{DnsName, NodeName, TrustDomain};
 use crate::time::{TimeError, in_words, parse_duration};
@@ -68,9 +68,7 @@ impl fmt::Display for MeshFileError {
         let (first, others) = (errors.next(), errors.count());
         write!(f, "{}", self.path.display())?;
         if let Some(problem) = first {
-            let before = self.text.get(..problem.span.start).unwrap_or_default();
-            let line = before.matches('\n').count() + 1;
-            let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+            let (line, column) = place(&self.text, problem.span.start);
             write!(f, ":{line}:{column}: {}", problem.message)?;
         }
         match others {
@@ -79,14 +77,6 @@ impl fmt::Display for MeshFileError {
             others => write!(f, " (and {others} more errors)"),
         }
     }
-}
-
-/// Reads the mesh file `contents` that came from `path`.
-///
-/// # Errors
-/// With every problem that was found, when one of them is an error.
-pub fn read(path: &Path, contents: &[u8]) -> Result<(Desired, Vec<Problem>), MeshFileError> {
-    MeshFile::read(path, contents).map(|file| (file.desired, file.warnings))
 }
 
 impl MeshFile {

@@ -109,7 +109,7 @@ impl Problems {
         None
     }
 
-    /// [`nearest`] as a question, with `known` listed after it where there are not too many; for the
+    /// [`nearest`] as a question, with `known` listed after it where there are not too many. For the
     /// first hundred mistakes.
     pub fn did_you_mean<'a>(
         &self,
@@ -140,6 +140,13 @@ impl Problems {
         found.dedup();
         found
     }
+}
+
+/// The line and column of the byte at `offset`, both from 1; columns count characters.
+pub fn place(text: &str, offset: usize) -> (usize, usize) {
+    let before = text.get(..offset).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    (line, before.rsplit('\n').next().unwrap_or_default().chars().count() + 1)
 }
 
 /// The one of `known` that `text` was probably meant to be.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::*;
-use crate::desired::mesh_file;
+use crate::desired::mesh_file::MeshFile;
 use crate::identity::NodeName;
 
 const COLORAPP: &str = include_str!("../../tests/fixtures/mesh/colorapp.yaml");
@@ -16,7 +16,7 @@ fn mesh(authorities: &str, nodes: &str) -> String {
 }
 
 fn explained(mesh: &str, from: &str, to: &str) -> Explanation {
-    let (desired, _) = mesh_file::read(Path::new("mesh.yaml"), mesh.as_bytes()).unwrap();
+    let desired = MeshFile::read(Path::new("mesh.yaml"), mesh.as_bytes()).unwrap().desired;
     let node = |name| &desired.identities[&NodeName::parse(name).unwrap()];
     explain(&desired, node(from), node(to))
 }
@@ -264,7 +264,7 @@ fn what_explain_says_is_what_verification_says() {
         "na: { authority: a, trust: [a, c] }, nb: { authority: b, trust: [d] }, \
          nc: { authority: c, trust: [a] }, nd: { authority: d, trust: [b, a] }",
     );
-    let (desired, _) = mesh_file::read(Path::new("mesh.yaml"), text.as_bytes()).unwrap();
+    let desired = MeshFile::read(Path::new("mesh.yaml"), text.as_bytes()).unwrap().desired;
     let now = datetime!(2026-11-21 8:00 UTC);
     let authorities = authorities(&desired, now);
     let roots = |trust: &TrustSet| {

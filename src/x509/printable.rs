@@ -3,16 +3,15 @@
 /// The text with control characters escaped, and those that hide or turn around what stands beside
 /// them. What is printable already comes back as it is.
 pub fn printable(text: &str) -> String {
-    text.chars()
-        .flat_map(|c| {
-            let escaped: Box<dyn Iterator<Item = char>> = if c.is_control() || is_invisible(c) {
-                Box::new(c.escape_default())
-            } else {
-                Box::new([c].into_iter())
-            };
-            escaped
-        })
-        .collect()
+    let mut printable = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() || is_invisible(c) {
+            printable.extend(c.escape_default());
+        } else {
+            printable.push(c);
+        }
+    }
+    printable
 }
 
 /// Unicode's line and paragraph separators and its format characters (general category Cf) that a

@@ -14,8 +14,9 @@ mod walkthroughs;
 use std::fs;
 use std::path::Path;
 
+use certctl::desired::Desired;
 use certctl::desired::app_mesh::{Import, Manifest, Options};
-use certctl::desired::{Desired, mesh_file};
+use certctl::desired::mesh_file::MeshFile;
 use certctl::identity::{AuthorityName, NodeName};
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/app_mesh");
@@ -51,8 +52,8 @@ fn signed_by(node: &str, authority: &str) -> Options {
 
 #[track_caller]
 fn desired(mesh: &str) -> Desired {
-    match mesh_file::read(Path::new("mesh.yaml"), mesh.as_bytes()) {
-        Ok((desired, _)) => desired,
+    match MeshFile::read(Path::new("mesh.yaml"), mesh.as_bytes()) {
+        Ok(file) => file.desired,
         Err(error) => panic!("{error}\n{mesh}"),
     }
 }

@@ -98,7 +98,7 @@ proptest! {
         let Ok(made) = import(&manifests, &colors("ca_1_ca_2_bundle.pem"), &options) else {
             return Ok(());
         };
-        if let Err(error) = mesh_file::read(Path::new("mesh.yaml"), made.mesh_file.as_bytes()) {
+        if let Err(error) = MeshFile::read(Path::new("mesh.yaml"), made.mesh_file.as_bytes()) {
             let asks = error.to_string().contains("which authority signs");
             prop_assert!(
                 asks && made.mesh_file.contains("CHOOSE an authority"),

@@ -187,7 +187,7 @@ fn a_certificate_of_acm_leaves_its_authority_to_the_user() {
          arn:aws:acm-pca:eu-west-1:111122223333:certificate-authority/99999999-0000-0000",
     );
     let made = import(&text(&two), &nothing, &Options::default()).unwrap();
-    let error = mesh_file::read(Path::new("mesh.yaml"), made.mesh_file.as_bytes()).unwrap_err();
+    let error = MeshFile::read(Path::new("mesh.yaml"), made.mesh_file.as_bytes()).unwrap_err();
     assert!(error.to_string().contains("which authority signs `stock`?"), "{error}");
     let made = import(&text(&two), &nothing, &signed_by("stock", "pca-99999999")).unwrap();
     assert_eq!(desired(&made.mesh_file).identities[1].authority.as_str(), "pca-99999999");

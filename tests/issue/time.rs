@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use certctl::desired::Desired;
-use certctl::desired::mesh_file;
+use certctl::desired::mesh_file::MeshFile;
 use certctl::files::Layout;
 use certctl::identity::AuthorityName;
 use certctl::issue::{Action, Order, Progress, Report, signer};
@@ -35,7 +35,7 @@ impl Years {
     }
 
     fn desired(&self) -> Desired {
-        mesh_file::read(&self.site.path("mesh.yaml"), &self.site.read("mesh.yaml")).unwrap().0
+        MeshFile::read(&self.site.path("mesh.yaml"), &self.site.read("mesh.yaml")).unwrap().desired
     }
 
     fn at(&self, seconds: i64) -> Report {

@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
-use crate::cli::report::{counted, place};
+use crate::cli::report::counted;
 use crate::cli::table::Table;
-use crate::desired::problem::{Problem, Severity};
+use crate::desired::problem::{Problem, Severity, place};
 use crate::desired::{
     Authority, Backend, Caller, Desired, Identity, Listener, ListenerMode, TrustSet,
 };

@@ -38,7 +38,8 @@ pub(super) fn told(text: &str) -> Vec<String> {
 }
 
 fn mesh(text: &str) -> Desired {
-    read(Path::new("/mesh/mesh.yaml"), text.as_bytes()).unwrap_or_else(|e| panic!("{e}")).0
+    let file = MeshFile::read(Path::new("/mesh/mesh.yaml"), text.as_bytes());
+    file.unwrap_or_else(|e| panic!("{e}")).desired
 }
 
 fn node<'a>(desired: &'a Desired, name: &str) -> &'a Identity {
@@ -213,11 +214,11 @@ fn named_files_are_listed_with_their_places() {
 
 #[test]
 fn a_refusal_in_one_line_names_the_first_place_and_counts_the_rest() {
-    let error = read(Path::new("m.yaml"), b"version: 1\n").unwrap_err();
+    let error = MeshFile::read(Path::new("m.yaml"), b"version: 1\n").unwrap_err();
     assert_eq!(
         error.to_string(),
         "m.yaml:1:1: the mesh file needs a field `authorities` (and 1 more error)"
     );
-    let error = read(Path::new("m.yaml"), b"a: \xff\n").unwrap_err();
+    let error = MeshFile::read(Path::new("m.yaml"), b"a: \xff\n").unwrap_err();
     assert!(error.to_string().starts_with("m.yaml:1:4: the file is not UTF-8"), "{error}");
 }

@@ -214,7 +214,7 @@ fn curve_in_words(oid: &str) -> String {
     }
 }
 
-/// The curve that an ECPrivateKey names (RFC 5915 section 3): version, key, [0] parameters, ….
+/// The curve that an ECPrivateKey names (RFC 5915 section 3): version, key, `[0]` parameters, ….
 fn sec1_curve(der: &[u8]) -> Option<String> {
     let mut rest = AnyRef::from_der(der).ok()?.value();
     while !rest.is_empty() {
