@@ -1,23 +1,25 @@
 //! Puts a set of files into a directory so that nothing is ever half-written, half-visible or lost.
 //!
-//! It takes names, bytes and access, and knows nothing of certificates. Every run is level-triggered:
-//! what is already as wanted keeps its bytes, inode and mtime. A run that is cut short at any system
-//! call leaves each file whole, old or new, and the next [`Directory::open`] finishes or undoes it.
+//! It takes names, bytes and access, and knows nothing of certificates. Every run is
+//! level-triggered: what is already as wanted keeps its bytes, inode and mtime. A run that is cut
+//! short at any system call leaves each file whole, old or new, and the next [`Directory::open`]
+//! finishes or undoes it.
 //!
 //! Two layouts:
 //!
-//! - [`Layout::Flat`]: plain files. A run stages what changed in `..staging/`, makes it durable, and
-//!   commits by renaming that directory to `..commit`; then each file is renamed into place. Across a
-//!   crash the set is all or nothing; a reader that looks during those renames can see a new key
-//!   beside an old chain.
-//! - [`Layout::Live`]: `name -> ..data/name`, `..data -> ..generation-N`, as kubelet mounts a Secret.
-//!   One rename of `..data` swaps the whole set, and is the only move in the directory that an Envoy
-//!   with `watched_directory` sees. The generation before the current one is kept, because a reader
-//!   that resolved `..data` just before the swap still has files to open (kubelet removes it at once);
-//!   an older one goes, and so does a kept one whose files are open to anybody they should not be.
+//! - [`Layout::Flat`]: plain files. A run stages what changed in `..staging/`, makes it durable,
+//!   and commits by renaming that directory to `..commit`; then each file is renamed into place.
+//!   Across a crash the set is all or nothing; a reader that looks during those renames can see a
+//!   new key beside an old chain.
+//! - [`Layout::Live`]: `name -> ..data/name`, `..data -> ..generation-N`, as kubelet mounts a
+//!   Secret. One rename of `..data` swaps the whole set, and is the only move in the directory that
+//!   an Envoy with `watched_directory` sees. The generation before the current one is kept, because
+//!   a reader that resolved `..data` just before the swap still has files to open (kubelet removes
+//!   it at once); an older one goes, and so does a kept one whose files are open to anybody they
+//!   should not be.
 //!
-//! Only changed files are written; in the live layout unchanged ones are hard-linked from generation
-//! to generation. Names that nobody asked for stay.
+//! Only changed files are written; in the live layout unchanged ones are hard-linked from
+//! generation to generation. Names that nobody asked for stay.
 //!
 //! Every path is walked through directory descriptors without following symlinks, modes are set
 //! whatever the umask, and an exclusive `flock` on the directory keeps runs apart.

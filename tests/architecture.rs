@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Which rooms a room imports. What is not listed is not allowed, what is listed must be used, and a
-/// room that is not listed fails the test: whoever adds one decides where it stands.
+/// Which rooms a room imports. What is not listed is not allowed, what is listed must be used, and
+/// a room that is not listed fails the test: whoever adds one decides where it stands.
 const ROOMS: &[(&str, &[&str])] = &[
     ("identity", &[]),
     ("time", &[]),

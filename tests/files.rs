@@ -67,8 +67,8 @@ fn a_reader_of_the_live_layout_never_sees_a_mixed_pair_or_misses_a_file() {
         let behind_data = scope.spawn(|| {
             let (mut last, mut different) = (0, 0);
             while !done.load(Ordering::Relaxed) {
-                // Before the first swap there is no `..data`; later a reader may be so slow that two
-                // swaps pass it by.
+                // Before the first swap there is no `..data`; later a reader may be so slow that
+                // two swaps pass it by.
                 let Ok((chain, key)) = pair_behind_data(&top) else { continue };
                 assert_eq!(chain, key, "a key beside the wrong chain");
                 assert!(chain >= last, "back in time from {last} to {chain}");

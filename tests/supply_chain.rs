@@ -1,13 +1,14 @@
-//! Holds what is built, and Cargo.lock, to the bans of deny.toml, and to the versions in which known
-//! flaws were mended: the part of cargo-deny's work that must hold offline, on every test run.
+//! Holds what is built, and Cargo.lock, to the bans of deny.toml, and to the versions in which
+//! known flaws were mended: the part of cargo-deny's work that must hold offline, on every test
+//! run.
 
 use std::process::Command;
 
 const DENY: &str = include_str!("../deny.toml");
 const LOCK: &str = include_str!("../Cargo.lock");
 
-/// Banned packages that Cargo.lock names though nothing builds them, each with the only package that
-/// may name it: Cargo locks what a weak feature (`ring?/alloc`) mentions.
+/// Banned packages that Cargo.lock names though nothing builds them, each with the only package
+/// that may name it: Cargo locks what a weak feature (`ring?/alloc`) mentions.
 const NEVER_BUILT: [(&str, &str); 1] = [("ring", "rustls-webpki")];
 
 /// The first good version after an advisory of RustSec, for packages that we may depend on.

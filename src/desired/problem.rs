@@ -109,8 +109,8 @@ impl Problems {
         None
     }
 
-    /// [`nearest`] as a question, with `known` listed after it where there are not too many. For the
-    /// first hundred mistakes.
+    /// [`nearest`] as a question, with `known` listed after it where there are not too many. For
+    /// the first hundred mistakes.
     pub fn did_you_mean<'a>(
         &self,
         text: &str,

@@ -100,8 +100,9 @@ impl Directory {
     }
 
     /// Opens the directory `path`, making it (and what is missing above it) if need be, takes its
-    /// lock, and finishes or undoes what an interrupted run left. If another run holds the lock, calls
-    /// `on_wait` and waits for as long as that takes; don't open one directory twice in one thread.
+    /// lock, and finishes or undoes what an interrupted run left. If another run holds the lock,
+    /// calls `on_wait` and waits for as long as that takes; don't open one directory twice in one
+    /// thread.
     ///
     /// A directory that others may write to is used all the same (a Kubernetes `emptyDir` is one),
     /// and reported by [`warnings`](Self::warnings).
@@ -155,14 +156,13 @@ impl Directory {
         Tree::of(&self.top).map(Reading)
     }
 
-    /// Brings the wanted files into the directory, all or none, in its layout; files that lie in the
-    /// other layout move over without changing their bytes. What is right already is not touched,
-    /// and where only the access differs, that alone changes: in place in the flat layout, by a copy
-    /// in the next generation in the live one, where the swap tells watchers of it.
+    /// Brings the wanted files into the directory, all or none, in its layout; files that lie in
+    /// the other layout move over without changing their bytes. What is right already is not
+    /// touched, and where only the access differs, that alone changes: in place in the flat layout,
+    /// by a copy in the next generation in the live one, where the swap tells watchers of it.
     ///
-    /// # Errors
-    /// Their [`Outcome`](super::Outcome) says how the directory was left: unchanged before the commit
-    /// (a full disk, a refused owner), unfinished after it, when the next run goes on.
+    /// # Errors Their [`Outcome`](super::Outcome) says how the directory was left: unchanged before
+    /// the commit (a full disk, a refused owner), unfinished after it, when the next run goes on.
     pub fn publish(&self, wanted: &[FileSpec]) -> Result<Report, FilesError> {
         self.change(|| match self.layout {
             Layout::Flat => {

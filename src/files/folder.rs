@@ -190,8 +190,8 @@ impl Folder {
         })
     }
 
-    /// Gives the file `name` a second name in `other`, which must be free. Returns false if the file
-    /// system cannot or may not, so that the caller copies.
+    /// Gives the file `name` a second name in `other`, which must be free. Returns false if the
+    /// file system cannot or may not, so that the caller copies.
     pub(super) fn link(
         &self,
         name: impl AsRef<OsStr>,

@@ -4,8 +4,8 @@ use super::folder::Folder;
 use super::tree::{COMMIT, STAGING};
 use super::{FilesError, Recovered, flat, live};
 
-/// Rolls a committed run forward and drops an uncommitted one, in either layout. Interrupted itself,
-/// it can be run again.
+/// Rolls a committed run forward and drops an uncommitted one, in either layout. Interrupted
+/// itself, it can be run again.
 pub(super) fn recover(top: &Folder) -> Result<Recovered, FilesError> {
     let listing = top.entries()?;
     let has = |name: &str| listing.iter().any(|(entry, _)| entry == name);

@@ -206,9 +206,9 @@ impl Certificate {
         self.facts.unjudged_constraint
     }
 
-    /// Whether this names `issuer` as its issuer: by its subject and, where both say one, by its key
-    /// identifier (RFC 5280 sections 4.1.2.4 and 4.2.1.1; a CA need not have one). Signatures are
-    /// not looked at.
+    /// Whether this names `issuer` as its issuer: by its subject and, where both say one, by its
+    /// key identifier (RFC 5280 sections 4.1.2.4 and 4.2.1.1; a CA need not have one). Signatures
+    /// are not looked at.
     pub fn names_as_issuer(&self, issuer: &Self) -> bool {
         let same_key = match (self.authority_key_id(), issuer.subject_key_id()) {
             (Some(named), Some(own)) => named == own,

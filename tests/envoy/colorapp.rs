@@ -1,6 +1,6 @@
-//! The colorapp example does what its README says, with real Envoys: `demo` itself ends with 1 when an
-//! Envoy's answer is not the expected one, and here its lines are read, so that it cannot come to show
-//! less than it should.
+//! The colorapp example does what its README says, with real Envoys: `demo` itself ends with 1 when
+//! an Envoy's answer is not the expected one, and here its lines are read, so that it cannot come
+//! to show less than it should.
 
 use std::io;
 use std::path::Path;

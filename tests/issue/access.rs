@@ -1,4 +1,5 @@
-//! Who may read the files: owner, group and mode of each node, and what is said where they cannot be.
+//! Who may read the files: owner, group and mode of each node, and what is said where they cannot
+//! be.
 
 use std::os::unix::fs::MetadataExt;
 

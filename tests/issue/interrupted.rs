@@ -64,8 +64,8 @@ fn completes(site: &Site, layout: &str) {
     assert_eq!(site.everything("certs"), before);
 }
 
-/// Kills re-issuing runs at moments spread over one run's whole length, each a little later than the
-/// last; returns how many died of it.
+/// Kills re-issuing runs at moments spread over one run's whole length, each a little later than
+/// the last; returns how many died of it.
 fn kill_again_and_again(site: &Site, layout: &str, how: Signal) -> u32 {
     let ca_keys = ca_keys(site);
     let mut died = 0;

@@ -1,4 +1,5 @@
-//! What the tests share: the real certctl, openssl, the tools that `make tools` installs, and waiting.
+//! What the tests share: the real certctl, openssl, the tools that `make tools` installs, and
+//! waiting.
 //!
 //! Every test crate compiles this module for itself and uses a part of it.
 #![allow(dead_code, reason = "no crate uses all of it")]

@@ -83,7 +83,8 @@ fn a_commit_planted_by_another_user_is_not_put_in_place() {
     let commit = home.path().join("..commit");
     std::fs::create_dir(&commit).unwrap();
     std::fs::write(commit.join("ca_1_cert.pem"), "a stranger's").unwrap();
-    // Only root can make a stranger's directory; for others their own stands, and is rolled forward.
+    // Only root can make a stranger's directory; for others their own stands, and is rolled
+    // forward.
     if rustix::process::geteuid().is_root() {
         std::os::unix::fs::chown(&commit, Some(65534), None).unwrap();
         let error = open(home.path(), Layout::Flat).unwrap_err().to_string();
