@@ -15,10 +15,12 @@ use crate::desired::problem::nearest;
 use crate::desired::{Desired, Identity};
 use crate::files::{Directory, DirectoryOptions, FileName, FileSpec, FilesError, Layout, View};
 use crate::identity::{AuthorityName, NodeName};
+use crate::layout;
 use crate::provisioning::provision;
 use crate::rotation::{Decision, Reason, Renewal, decide, profile, renewal};
 use crate::store::{Held, NodeFiles, Reader};
 use crate::time::{OffsetDateTime, rfc3339};
+use crate::x509::certificate::Certificate;
 use crate::x509::credential::Credential;
 use crate::x509::key::KeyAlgorithm;
 
@@ -52,6 +54,20 @@ pub enum IssueError {
         name: String,
         /// The node that it may be meant for.
         near: Option<String>,
+    },
+    /// A file that the mesh file names is also one that would be written.
+    #[error(
+        "{} is what the mesh file names for {authority}, and it would be overwritten as {what}; \
+         keep it in another directory",
+        path.display()
+    )]
+    Overwrites {
+        /// The file.
+        path: PathBuf,
+        /// The authority that it is for.
+        authority: AuthorityName,
+        /// What would be written there.
+        what: String,
     },
     /// A moment before there were certificates.
     #[error("the clock says {}; set it right, or nothing will be valid when it is", rfc3339(*.now))]
@@ -204,6 +220,7 @@ impl Order<'_> {
         if self.now < OffsetDateTime::UNIX_EPOCH {
             return Err(IssueError::Clock { now: self.now });
         }
+        self.check_sources()?;
         if let Some(name) =
             self.force.iter().find(|name| !self.desired.identities.contains_key(*name))
         {
@@ -253,9 +270,15 @@ impl Order<'_> {
         read: &Reader<'_>,
     ) -> Result<Work, NodeFailure> {
         let files = NodeFiles::read(read, &identity.files.base)?;
-        let authority = authorities.certificates(&identity.authority)?;
         let held = files.held(&identity.files.base);
+        let kept_out = |leaf: &Certificate| leaf.ca_constraint().is_some();
+        if !matches!(held, Held::Nothing) && held.leaf().is_none_or(kept_out) && files.are_of_a_ca()
+        {
+            let key = layout::node_key(&identity.files.base);
+            return Err(NodeFailure::HoldsAuthority { key });
+        }
         let (leaf, had) = (held.leaf().cloned(), !matches!(held, Held::Nothing));
+        let authority = authorities.certificates(&identity.authority)?;
         let profile = profile(self.desired, identity);
         let decision = if forced {
             Decision::Issue(Reason::Forced)

@@ -133,6 +133,19 @@ impl NodeFiles {
         self.pair(base).unwrap_or_else(Held::Damaged)
     }
 
+    /// Whether the key here is a CA's: the certificate beside it is one, and no other key is known
+    /// to lie here.
+    pub fn are_of_a_ca(&self) -> bool {
+        let (Some(key), Some(certificate)) = (&self.key, &self.certificate) else { return false };
+        let own = Certificate::all_from_pem(certificate.as_bytes());
+        let Some(own) = own.ok().and_then(|all| all.into_iter().next()) else { return false };
+        let other = || {
+            PrivateKey::from_pem(key.as_bytes(), None)
+                .is_ok_and(|key| key.public().spki() != own.spki())
+        };
+        own.ca_constraint().is_some() && !other()
+    }
+
     fn pair(&self, base: &NodeName) -> Result<Held, Damage> {
         let key_name = layout::node_key(base);
         let certificate_name = layout::node_certificate(base);

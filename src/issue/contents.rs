@@ -53,6 +53,42 @@ impl Order<'_> {
         Ok(specs)
     }
 
+    /// What others gave, a CA's key above all, is never written over.
+    pub(super) fn check_sources(&self) -> Result<(), IssueError> {
+        let mut files = None;
+        for (authority, kind) in &self.desired.authorities {
+            for (path, is_certificate) in sources(kind) {
+                let Ok(real) = std::fs::canonicalize(path) else { continue };
+                let Some(name) = self.name_in_output(&real) else { continue };
+                let files = files.get_or_insert_with(|| layout::files(self.desired));
+                let written = files.iter().find(|file| file.name == name);
+                // Its own copy is left as it is, and where it is local it is only made once.
+                let own = |content: &Content<'_>| match content {
+                    Content::AuthorityCertificate(name) => is_certificate && *name == authority,
+                    Content::AuthorityKey(_) => true,
+                    _ => false,
+                };
+                if let Some(file) = written.filter(|file| !own(&file.content)) {
+                    return Err(IssueError::Overwrites {
+                        path: path.to_owned(),
+                        authority: authority.clone(),
+                        what: file.content.to_string(),
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The name of the file at a real path, where that is in the output directory, or behind its
+    /// `..data`.
+    fn name_in_output<'p>(&self, real: &'p Path) -> Option<&'p str> {
+        let output = std::fs::canonicalize(self.output).ok()?;
+        let below = real.strip_prefix(output).ok()?;
+        let (name, above) = (below.file_name()?.to_str()?, below.parent()?.to_str()?);
+        (above.is_empty() || above.starts_with("..generation-")).then_some(name)
+    }
+
     /// An authority's certificate as a published file; none where it lies in the output directory
     /// already, because that is also where the authority lives.
     pub(super) fn authority_certificate(
@@ -82,6 +118,22 @@ impl Order<'_> {
         };
         Some(pem(certificates).into())
     }
+}
+
+/// The files that the mesh file names for an authority, and whether each is its certificate.
+fn sources(authority: &desired::Authority) -> Vec<(&Path, bool)> {
+    let files: [Option<(&std::path::PathBuf, bool)>; 3] = match authority {
+        desired::Authority::Local(local) => {
+            [local.passphrase_file.as_ref().map(|file| (file, false)), None, None]
+        }
+        desired::Authority::Imported(imported) => [
+            Some((&imported.certificate, true)),
+            Some((&imported.key, false)),
+            imported.passphrase_file.as_ref().map(|file| (file, false)),
+        ],
+        desired::Authority::TrustOnly(partner) => [Some((&partner.certificates, true)), None, None],
+    };
+    files.into_iter().flatten().map(|(path, own)| (path.as_path(), own)).collect()
 }
 
 /// The roots of a trust set, each once, in mesh order; or the one of its authorities whose roots

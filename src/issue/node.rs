@@ -39,6 +39,11 @@ pub(super) enum NodeFailure {
     Authority(#[from] Arc<AuthorityFailure>),
     #[error(transparent)]
     Provisioning(#[from] ProvisioningError),
+    #[error(
+        "{key} is a CA's key, as the certificate beside it says, and such a key is never \
+         overwritten; move both away, or give the node another files.name"
+    )]
+    HoldsAuthority { key: String },
     #[error("the run ended before it")]
     Unfinished,
 }

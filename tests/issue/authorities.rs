@@ -284,3 +284,56 @@ fn a_wrong_state_directory_does_not_begin_every_ca_anew() {
     }
     site.issue("--state apart").done().says("front", &["kept"]).tells("2 files written");
 }
+
+#[test]
+fn a_node_named_like_an_authority_of_before_does_not_take_its_key() {
+    for encrypted in [false, true] {
+        let old = if encrypted { "ca: { local: { passphraseFile: pass } }" } else { "ca: {}" };
+        let site = Site::of(old, "front: { authority: ca }");
+        site.write("pass", "secret");
+        site.issue("").done();
+        let ca = || ["key", "cert"].map(|kind| site.read(&format!("certs/ca_{kind}.pem")));
+        let before = ca();
+        site.write(
+            "mesh.yaml",
+            crate::support::site::mesh(
+                "new: {}",
+                "ca: { authority: new }, front: { authority: new }",
+            ),
+        );
+        for arguments in ["--dry-run", "", "--force ca", "--live"] {
+            site.issue(arguments)
+                .failed(&["ca: ca_key.pem is a CA's key, as the certificate beside it says"])
+                .says("ca", &["FAILED"]);
+            assert_eq!(ca(), before, "{arguments}");
+        }
+        site.edit("ca: { authority", "ca: { files: { name: node-ca }, authority");
+        site.issue("").done();
+        assert_eq!(ca(), before);
+    }
+}
+
+#[test]
+fn what_the_mesh_file_names_is_never_written_over() {
+    let site = Site::issued();
+
+    for (authority, written) in [
+        ("{ local: { certificate: certs/ca_1_cert.pem, key: certs/front_key.pem } }", "the key of"),
+        ("{ trustOnly: { certificates: certs/front_trust.pem } }", "as the trust of"),
+        ("{ local: { passphraseFile: link } }", "as the certificate of"),
+    ] {
+        let _ = std::fs::remove_file(site.path("link"));
+        std::os::unix::fs::symlink("certs/front_cert.pem", site.path("link")).unwrap();
+        let authorities = format!("own: {}, other: {authority}", "{}");
+        site.write(
+            "mesh.yaml",
+            crate::support::site::mesh(&authorities, "front: { authority: own }"),
+        );
+        for layout in ["", "--live", "--dry-run"] {
+            let before = site.everything("certs");
+            let words = ["is what the mesh file names for other", written];
+            site.issue(layout).failed(&words);
+            assert_eq!(site.everything("certs"), before);
+        }
+    }
+}
