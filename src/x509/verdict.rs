@@ -181,6 +181,9 @@ impl Case<'_> {
             for purpose in [Purpose::Client, Purpose::Server] {
                 match self.verify(purpose, at) {
                     Ok(()) => {
+                        if let Some(finding) = self.not_entitled() {
+                            return finding;
+                        }
                         let top = self.chain.last().map(Certificate::issuer).unwrap_or_default();
                         return Finding::kept(
                             Rule::Chain,
@@ -199,6 +202,34 @@ impl Case<'_> {
             || Finding::kept(Rule::Chain, "leads to a trusted root"),
             |error| self.no_path(&error),
         )
+    }
+
+    /// A CA on the way whose key usage does not let it sign certificates: webpki asks nothing of
+    /// key usages, and Envoy refuses such a CA, trusted or not.
+    fn not_entitled(&self) -> Option<Finding> {
+        let signs = |ca: &Certificate| {
+            let usage = ca.usage();
+            usage.key_usage.is_none() || usage.certificate_signing
+        };
+        let anchors = |of: &Certificate| -> Vec<&Certificate> {
+            self.bundle.iter().filter(|root| of.issuer_der() == root.subject_der()).collect()
+        };
+        let top = self.chain.iter().position(|lower| !anchors(lower).is_empty())?;
+        let anchors = anchors(&self.chain[top]);
+        let above = self.chain[1..=top].iter().find(|ca| !signs(ca));
+        let unable = match above {
+            None if anchors.iter().any(|root| signs(root)) => return None,
+            None => *anchors.first()?,
+            Some(above) => above,
+        };
+        Some(Finding::broken(
+            Rule::Chain,
+            format!(
+                "the key usage of {:?} lacks keyCertSign; Envoy refuses what it signed",
+                unable.subject()
+            ),
+            "have another CA sign it",
+        ))
     }
 
     fn no_path(&self, error: &VerificationError) -> Finding {
