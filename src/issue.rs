@@ -11,11 +11,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use rayon::prelude::*;
 use thiserror::Error;
 
+use crate::desired::layout;
 use crate::desired::problem::nearest;
 use crate::desired::{Desired, Identity};
-use crate::files::{Directory, DirectoryOptions, FileName, FileSpec, FilesError, Layout, View};
+use crate::files::{
+    Directory, DirectoryOptions, FileName, FileSpec, FilesError, Layout, Recovered, View,
+};
 use crate::identity::{AuthorityName, NodeName};
-use crate::layout;
 use crate::provisioning::provision;
 use crate::rotation::{Decision, Reason, Renewal, decide, profile, renewal};
 use crate::store::{Held, NodeFiles, Reader};
@@ -164,6 +166,7 @@ impl Order<'_> {
             &|done, of| progress.made(done, of),
         )?;
         report.count(&output.publish(&files)?);
+        report.notes.extend(recovery(output.recovered()).map(str::to_owned));
         let warnings = output.warnings().iter().chain(apart.iter().flat_map(Directory::warnings));
         report.notes.extend(warnings.map(ToString::to_string));
         Ok(report)
@@ -363,4 +366,15 @@ impl Order<'_> {
 
 fn real(path: &Path) -> PathBuf {
     std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
+}
+
+/// What to tell of an earlier run that was cut off.
+fn recovery(recovered: Recovered) -> Option<&'static str> {
+    match recovered {
+        Recovered::Dropped => {
+            Some("an interrupted run had committed nothing; what it left is gone")
+        }
+        Recovered::Finished => Some("what an interrupted run had committed was put in place first"),
+        Recovered::Nothing => None,
+    }
 }

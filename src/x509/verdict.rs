@@ -207,6 +207,10 @@ impl Case<'_> {
     /// A CA on the way whose key usage does not let it sign certificates: webpki asks nothing of
     /// key usages, and Envoy refuses such a CA, trusted or not.
     fn not_entitled(&self) -> Option<Finding> {
+        // One that is trusted itself need not be a CA.
+        if self.bundle.contains(self.leaf) {
+            return None;
+        }
         let signs = |ca: &Certificate| {
             let usage = ca.usage();
             usage.key_usage.is_none() || usage.certificate_signing

@@ -13,3 +13,4 @@ mod chains;
 mod colorapp;
 mod ed25519;
 mod key_algorithms;
+mod verify;

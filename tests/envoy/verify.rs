@@ -1,10 +1,9 @@
 //! `certctl verify` and a real Envoy judge the same chains alike, the odd ones above all: what
 //! rustls-webpki leaves open of a CA's certificate, Envoy does not.
 
-mod support;
-
-use support::mutual_tls::{Pair, SERVED, Side};
-use support::openssl::Openssl;
+use crate::mutual_tls::{Pair, SERVED, Side};
+use crate::support::openssl::Openssl;
+use crate::support::program;
 
 const CA: &str = "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign\n";
 const LEAF: &str = "basicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature\n\
@@ -48,14 +47,10 @@ fn envoy_accepts(openssl: &Openssl, chain: &[&str], trusted: &[&str]) -> bool {
 fn certctl_accepts(openssl: &Openssl, chain: &[&str], trusted: &[&str]) -> (bool, String) {
     openssl.write("chain.pem", text(openssl, chain));
     openssl.write("trusted.pem", text(openssl, trusted));
-    let output = std::process::Command::new(env!("CARGO_BIN_EXE_certctl"))
-        .args(["verify", "--usage", "server", "--bundle", "trusted.pem", "chain.pem"])
-        .current_dir(openssl.path(""))
-        .output()
-        .unwrap();
-    let told = String::from_utf8(output.stdout).unwrap();
-    assert!(matches!(output.status.code(), Some(0 | 3)), "{told}");
-    (output.status.code() == Some(0), told)
+    let judged = "verify --usage server --bundle trusted.pem chain.pem";
+    let run = program::run(&openssl.path(""), judged);
+    assert!(matches!(run.code, Some(0 | 3)), "{run:?}");
+    (run.code == Some(0), run.stdout)
 }
 
 #[test]
