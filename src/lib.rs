@@ -16,6 +16,31 @@
 //! - [`explain`]: whether two nodes of a mesh accept each other.
 //! - [`endpoint`]: what a live TLS endpoint shows of itself.
 //! - [`cli`]: the command line; the only room that may use all the others.
+//!
+//! From a mesh file to the question whether two of its nodes will accept each other:
+//!
+//! ```
+//! use std::path::Path;
+//!
+//! use certctl::desired::mesh_file::MeshFile;
+//! use certctl::explain::explain;
+//! use certctl::identity::NodeName;
+//!
+//! let text = b"
+//! version: 1
+//! trustDomain: example.org
+//! authorities: { ca_1: {}, ca_2: {} }
+//! virtualNodes:
+//!   front: { authority: ca_1, trust: [ca_1] }
+//!   green: { authority: ca_2, trust: [ca_1], callers: [front] }
+//! ";
+//! let mesh = MeshFile::read(Path::new("mesh.yaml"), text)?.desired;
+//! let node = |name| Ok::<_, Box<dyn std::error::Error>>(&mesh.identities[&NodeName::parse(name)?]);
+//! let explanation = explain(&mesh, node("front")?, node("green")?);
+//! assert!(!explanation.accepted);
+//! assert_eq!(explanation.rules[0].finding, "front trusts ca_1; green is signed by ca_2");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 pub mod authority;
 pub mod cli;
