@@ -1,16 +1,18 @@
 //! Where credentials and authorities survive between runs: files of a directory, read back with
 //! suspicion. Says what is there; whether that is right is [`crate::rotation`]'s to judge.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 use zeroize::Zeroizing;
 
 use crate::desired::layout;
-use crate::files::{Contents, FileName, FilesError};
+use crate::files::{Contents, FileName, FilesError, MAX_FILE_BYTES};
 use crate::identity::NodeName;
 use crate::x509::certificate::{Certificate, CertificateError};
 use crate::x509::key::{KeyError, PrivateKey};
+use crate::x509::printable::printable;
 
 /// Why stored things could not be read at all.
 #[derive(Debug, Error)]
@@ -19,7 +21,7 @@ pub enum StoreError {
     #[error(transparent)]
     Files(#[from] FilesError),
     /// A file outside of the directory refused.
-    #[error("cannot read {}: {cause}", path.display())]
+    #[error("cannot read {}: {cause}", printable(&path.display().to_string()))]
     Read {
         /// The file.
         path: PathBuf,
@@ -185,9 +187,18 @@ fn present<'a>(contents: &'a Option<Contents>, name: &str) -> Result<&'a Content
 /// # Errors
 /// When it cannot be read.
 pub fn read_foreign(path: &Path) -> Result<Zeroizing<Vec<u8>>, StoreError> {
-    std::fs::read(path)
-        .map(Zeroizing::new)
-        .map_err(|cause| StoreError::Read { path: path.to_owned(), cause })
+    let failed = |cause| StoreError::Read { path: path.to_owned(), cause };
+    let file = std::fs::File::open(path).map_err(failed)?;
+    let size = file.metadata().map_or(0, |about| about.len());
+    // Made large enough at once, so that no part of a key stays behind where it grew out of.
+    let room = usize::try_from(size).unwrap_or(MAX_FILE_BYTES).min(MAX_FILE_BYTES);
+    let mut bytes = Zeroizing::new(Vec::with_capacity(room + 1));
+    file.take(MAX_FILE_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() > MAX_FILE_BYTES {
+        let words = format!("it has more than {MAX_FILE_BYTES} bytes");
+        return Err(failed(std::io::Error::other(words)));
+    }
+    Ok(bytes)
 }
 
 /// Reads the passphrase that is the first line of a file.

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use miette::{IntoDiagnostic, Report, WrapErr, miette};
 use serde::Serialize;
+use zeroize::Zeroizing;
 
 use super::report::called;
 use super::{Console, Format, Outcome};
@@ -238,9 +239,11 @@ fn holds_something(source: &Source, console: &Console) -> bool {
     holds
 }
 
-pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, Report> {
+/// What is in a file, which may be a private key.
+pub(super) fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, Report> {
     File::open(path)
         .and_then(|mut file| read(&mut file))
+        .map(Zeroizing::new)
         .into_diagnostic()
         .wrap_err_with(|| format!("cannot read {}", called(path)))
 }

@@ -13,6 +13,7 @@ use crate::files::Layout;
 use crate::identity::NodeName;
 use crate::issue::{Action, Order, Progress, Report};
 use crate::time::{Clock, OffsetDateTime, parse_moment, roughly};
+use crate::x509::printable::printable;
 
 /// Create and renew every certificate of a mesh, and leave alone what is right.
 #[derive(Args, Debug)]
@@ -180,6 +181,7 @@ fn in_words(report: &Report, output: &Path, now: OffsetDateTime) -> String {
         text += &format!("\n  {number}. {step}");
     }
     for name in &report.left_over {
+        let name = printable(name);
         text += &format!("\nnote    {name} belongs to nothing in the mesh file; remove it if so");
     }
     for note in &report.notes {

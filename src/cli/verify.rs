@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::inspect::read_file;
 use super::report::called;
 use super::{Console, Format, Outcome};
+use crate::store::read_passphrase;
 use crate::time::{OffsetDateTime, parse_moment, rfc3339};
 use crate::x509::certificate::Certificate;
 use crate::x509::key::PrivateKey;
@@ -109,9 +110,9 @@ impl Verify {
 
     fn read_key(&self) -> Result<Option<PrivateKey>, Report> {
         let Some(file) = &self.key else { return Ok(None) };
-        let passphrase = self.passphrase_file.as_deref().map(read_file).transpose()?;
-        let passphrase = passphrase.as_deref().map(<[u8]>::trim_ascii_end);
-        PrivateKey::from_pem(&read_file(file)?, passphrase)
+        let passphrase = self.passphrase_file.as_deref().map(read_passphrase).transpose();
+        let passphrase = passphrase.into_diagnostic()?;
+        PrivateKey::from_pem(&read_file(file)?, passphrase.as_ref().map(|text| text.as_slice()))
             .into_diagnostic()
             .wrap_err_with(|| format!("cannot use the key in {}", called(file)))
             .map(Some)
@@ -125,7 +126,7 @@ fn certificates(file: &Path) -> Result<Vec<Certificate>, Report> {
         return Err(miette!("cannot use {}: the file is empty", called(file)));
     }
     let certificates = if bytes[0] == 0x30 {
-        Certificate::from_der(bytes).map(|certificate| vec![certificate])
+        Certificate::from_der(bytes.to_vec()).map(|certificate| vec![certificate])
     } else {
         Certificate::all_from_pem(&bytes)
     };

@@ -17,6 +17,7 @@ use crate::store::{Reader, read_foreign, read_passphrase};
 use crate::time::{OffsetDateTime, later, renewal_due};
 use crate::x509::certificate::Certificate;
 use crate::x509::key::PrivateKey;
+use crate::x509::printable::printable;
 use crate::x509::verification::check_signature;
 
 mod failure;
@@ -111,7 +112,7 @@ impl Authorities {
             desired::Authority::Local(local) => self.load_local(desired, name, local, read, now),
             desired::Authority::Imported(imported) => load_imported(name, imported, now),
             desired::Authority::TrustOnly(partner) => {
-                let file = partner.certificates.display().to_string();
+                let file = printable(&partner.certificates.display().to_string());
                 let roots = Certificate::all_from_pem(&read_foreign(&partner.certificates)?)
                     .map_err(|cause| AuthorityFailure::Certificate { file, cause })?;
                 Ok(State::TrustOnly(roots))
@@ -258,14 +259,14 @@ fn load_imported(
     imported: &ImportedAuthority,
     now: OffsetDateTime,
 ) -> Result<State, AuthorityFailure> {
-    let file = imported.certificate.display().to_string();
+    let file = printable(&imported.certificate.display().to_string());
     let chain = Certificate::all_from_pem(&read_foreign(&imported.certificate)?)
         .map_err(|cause| AuthorityFailure::Certificate { file: file.clone(), cause })?;
     let key = || {
         let passphrase = imported.passphrase_file.as_deref().map(read_passphrase).transpose()?;
         let passphrase = passphrase.as_ref().map(|passphrase| passphrase.as_slice());
         PrivateKey::from_pem(&read_foreign(&imported.key)?, passphrase).map_err(|cause| {
-            AuthorityFailure::Key { file: imported.key.display().to_string(), cause }
+            AuthorityFailure::Key { file: printable(&imported.key.display().to_string()), cause }
         })
     };
     let certificates = CaChain::new(chain)

@@ -115,7 +115,10 @@ pub fn certificates(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, PemErro
 /// One block as text, in lines of 64 characters that end with a line feed.
 pub fn encode(label: &str, der: &[u8]) -> Zeroizing<String> {
     let block = Pem::new(label, der);
-    Zeroizing::new(pem::encode_config(&block, EncodeConfig::new().set_line_ending(LineEnding::LF)))
+    let options = EncodeConfig::new().set_line_ending(LineEnding::LF);
+    let text = Zeroizing::new(pem::encode_config(&block, options));
+    drop(Zeroizing::new(block.into_contents()));
+    text
 }
 
 #[cfg(test)]

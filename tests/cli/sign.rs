@@ -145,3 +145,13 @@ fn what_a_node_does_not_have_is_refused_and_nothing_is_written() {
         .collect();
     assert_eq!(left, ["chain.pem"]);
 }
+
+#[test]
+fn what_is_no_file_is_written_to_and_not_replaced() {
+    let openssl = mesh();
+    std::os::unix::fs::symlink("/dev/null", openssl.path("sink")).unwrap();
+    let arguments = "sign --csr front.csr --node front --state certs -o sink";
+    let (code, text) = certctl(&openssl, arguments, "");
+    assert_eq!(code, Some(0), "{text}");
+    assert!(openssl.path("sink").is_symlink());
+}

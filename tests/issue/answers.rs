@@ -149,3 +149,16 @@ fn settings_come_from_flag_then_environment_then_default() {
     site.certctl("issue -q").done();
     assert!(site.has("certs/front_key.pem"), "mesh.yaml and certs are the defaults");
 }
+
+#[test]
+fn names_of_files_act_upon_no_terminal() {
+    let site = Site::issued();
+    site.write("certs/\u{1b}]0;x\u{7}_key.pem", "");
+    site.issue("").done().tells("note    \\u{1b}]0;x\\u{7}_key.pem belongs to nothing");
+    site.edit(
+        "  ca_1: {}",
+        "  ca_3: { local: { certificate: \"\\e[31m.pem\", key: x } }\n  ca_1: {}",
+    );
+    let run = site.issue("").failed(&["\\u{1b}[31m.pem: No such file"]);
+    assert!(!(run.stdout + &run.stderr).contains('\u{1b}'));
+}

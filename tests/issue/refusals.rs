@@ -129,3 +129,9 @@ fn wrong_usage_exits_with_2_and_says_how() {
     let help = site.certctl("issue --help").done().stdout;
     assert!(help.contains("certctl issue -f mesh.yaml -o certs --dry-run"), "{help}");
 }
+
+#[test]
+fn a_file_without_end_is_not_read_to_its_end() {
+    let site = Site::of("ca: { local: { passphraseFile: /dev/zero } }", "front: { authority: ca }");
+    site.issue("").failed(&["cannot read /dev/zero: it has more than 16777216 bytes"]);
+}
