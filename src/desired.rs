@@ -237,6 +237,18 @@ impl Desired {
         if brought && !made_here(root) { Admission::Unknown } else { Admission::Refused }
     }
 
+    /// The authorities above `authority`, its parent first.
+    pub fn above<'a>(
+        &'a self,
+        authority: &AuthorityName,
+    ) -> impl Iterator<Item = &'a AuthorityName> {
+        let parent = |name: &AuthorityName| match self.authorities.get(name) {
+            Some(Authority::Local(local)) => local.parent.as_ref(),
+            _ => None,
+        };
+        std::iter::successors(parent(authority), move |name| parent(name))
+    }
+
     /// The authority at the top of the chain that `authority` signs under: itself when it is a
     /// root. An intermediate's trust anchor is its root's certificate, so two authorities under
     /// one root admit each other's leaves.

@@ -204,3 +204,16 @@ fn a_root_that_gets_a_parent_keeps_its_key() {
     site.issue("").failed(&["mid_cert.pem: the chain ends with \"O=example.org, CN=mid\""]);
     assert_eq!(site.everything("certs"), before);
 }
+
+#[test]
+fn a_hierarchy_is_as_deep_as_verifiers_follow() {
+    let levels = |count: usize| {
+        let below = (1..count).map(|n| format!("c{n}: {{ local: {{ parent: c{} }} }}", n - 1));
+        let authorities: Vec<_> = std::iter::once("c0: {}".to_owned()).chain(below).collect();
+        Site::of(&authorities.join(", "), &format!("front: {{ authority: c{} }}", count - 1))
+    };
+    let site = levels(7);
+    site.issue("").done();
+    site.verify("c0", "front");
+    levels(8).issue("").failed(&["`c7` stands below more than 6 CAs"]);
+}

@@ -17,10 +17,14 @@ use crate::desired::{
 use crate::identity::{AuthorityName, NodeName, SpiffeId};
 use crate::x509::key::KeyAlgorithm;
 
+/// The most CAs above one that signs leaves: rustls-webpki follows six intermediates.
+const MAX_ABOVE: usize = 6;
+
 /// Judges `desired`, which is what `written` means so far as it means anything.
 pub fn check(written: &Written<'_>, desired: &Desired, problems: &Problems) {
     let mesh = Mesh { written, desired, problems };
     mesh.subjects();
+    mesh.depths();
     mesh.default_trust();
     mesh.spiffe_ids();
     mesh.dns_names();
@@ -82,6 +86,23 @@ impl<'a> Mesh<'a> {
                 );
             }
             seen.push((local, &authority.name));
+        }
+    }
+
+    /// What stands too deep could be made, and nothing that it signed would verify.
+    fn depths(&self) {
+        for authority in &self.written.authorities {
+            let name = &authority.name.value;
+            let above = self.desired.above(name).take(MAX_ABOVE + 1).count();
+            if above > MAX_ABOVE {
+                let message = format!(
+                    "`{name}` stands below more than {MAX_ABOVE} CAs; verifiers follow no more"
+                );
+                self.problems.push(
+                    Problem::error(authority.name.span.clone(), message)
+                        .help("choose a parent that is closer to the root"),
+                );
+            }
         }
     }
 
