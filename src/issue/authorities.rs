@@ -115,6 +115,7 @@ impl Authorities {
                 let file = printable(&partner.certificates.display().to_string());
                 let roots = Certificate::all_from_pem(&read_foreign(&partner.certificates)?)
                     .map_err(|cause| AuthorityFailure::Certificate { file, cause })?;
+                self.note_roots(name, &roots, now);
                 Ok(State::TrustOnly(roots))
             }
         }

@@ -158,3 +158,20 @@ fn partners_are_trusted_and_never_sign() {
         .tells("note    front_trust.pem stays as it is: partner cannot be used");
     assert_eq!(site.everything("certs"), before);
 }
+
+#[test]
+fn a_partners_certificate_that_is_no_ca_is_told_of() {
+    let site = Site::issued();
+    site.write("partner.pem", site.text("certs/front_cert.pem"));
+    site.write(
+        "mesh.yaml",
+        crate::support::site::mesh(
+            "own: {}, partner: { trustOnly: { certificates: partner.pem } }",
+            "front: { authority: own, trust: [own, partner] }",
+        ),
+    );
+    site.certctl("issue -f mesh.yaml -o other")
+        .done()
+        .tells("note    partner trusts \"CN=front.")
+        .tells("which is no CA");
+}

@@ -41,6 +41,24 @@ impl Authorities {
         }
     }
 
+    /// A partner's certificates are trusted as they are: what is odd about them is told.
+    pub(super) fn note_roots(
+        &mut self,
+        name: &AuthorityName,
+        roots: &[Certificate],
+        now: OffsetDateTime,
+    ) {
+        for root in roots {
+            let (subject, ends) = (root.subject(), root.validity().not_after);
+            if root.ca_constraint().is_none() {
+                self.notes.push(format!("{name} trusts {subject:?}, which is no CA"));
+            } else if ends < now {
+                let ends = rfc3339(ends);
+                self.notes.push(format!("{name} trusts {subject:?}, which ended at {ends}"));
+            }
+        }
+    }
+
     /// Tells in time that an authority ends: when a tenth of its life is left, and when it cuts
     /// its leaves short.
     pub(super) fn note_end(
