@@ -39,7 +39,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         "cli",
         &[
             "desired", "endpoint", "explain", "files", "identity", "issue", "rotation", "signing",
-            "time", "x509",
+            "store", "time", "x509",
         ],
     ),
 ];

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
-use crate::authority::{Authority, CaChain};
+use crate::authority::{Authority, CaChain, check_valid};
 use crate::desired::layout;
 use crate::desired::{self, Desired, ImportedAuthority, LocalAuthority};
 use crate::files::{FileName, FilesError};
@@ -272,11 +272,17 @@ fn load_imported(
     };
     let certificates = CaChain::new(chain)
         .map_err(|cause| AuthorityFailure::Unusable { file: file.clone(), cause })?;
-    state_of(name, key(), certificates, &file, now)
+    // One that has ended was brought in vain: it is refused as a signer, and trusted as it was.
+    let key = match check_valid(certificates.certificates(), now) {
+        Ok(()) => key(),
+        Err(cause) => Err(AuthorityFailure::Unusable { file: file.clone(), cause }),
+    };
+    state_of(name, key, certificates, &file, now)
 }
 
-/// What an authority is good for with this key, or without it; `file` holds its certificate. Without its key, its root goes on being trusted and its leaves being good, and a
-/// root's key may well be kept elsewhere.
+/// What an authority is good for with this key, or without it; `file` holds its certificate.
+/// Without its key, its root goes on being trusted and its leaves being good, and a root's key may
+/// well be kept elsewhere.
 fn state_of(
     name: &AuthorityName,
     key: Result<PrivateKey, AuthorityFailure>,
