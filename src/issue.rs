@@ -32,6 +32,7 @@ mod node;
 mod remarks;
 mod report;
 mod signer;
+mod trust;
 
 pub use authorities::AuthorityFailure;
 use authorities::{Authorities, Making};
@@ -210,12 +211,13 @@ impl Order<'_> {
         self.issue(&authorities, &mut nodes, state.is_none(), made);
         let mut report = self.report(&authorities, &to_make, &nodes);
         report.files_written = made_files;
-        self.describe_trust(&mut report, &authorities, &nodes, read_output)?;
+        let mut trust_files = self.look_at_trust(&authorities, read_output)?;
+        self.describe_trust(&mut report, &mut trust_files, &nodes);
         report.notes.extend(self.note_unsigned(&authorities, &nodes));
         report.notes.extend(self.note_layout()?);
         report.notes.extend(self.open_keys());
         report.left_over = self.left_over();
-        let files = self.files(&authorities, &nodes)?;
+        let files = self.files(&authorities, &nodes, trust_files)?;
         Ok((report, files))
     }
 

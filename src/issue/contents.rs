@@ -5,9 +5,10 @@ use std::path::Path;
 
 use super::authorities::{Authorities, State};
 use super::node::Node;
+use super::trust::{TrustFile, trust};
 use super::{IssueError, Order};
 use crate::desired::layout::{self, Content};
-use crate::desired::{self, Account, Identity, TrustSet};
+use crate::desired::{self, Account, Identity};
 use crate::files::{Access, Contents, FileName, FileSpec};
 use crate::identity::AuthorityName;
 use crate::x509::certificate::Certificate;
@@ -18,8 +19,11 @@ impl Order<'_> {
         &self,
         authorities: &Authorities,
         nodes: &[Node<'_>],
+        trust_files: Vec<TrustFile>,
     ) -> Result<Vec<FileSpec>, IssueError> {
         let nodes: HashMap<_, _> = nodes.iter().map(|node| (&node.identity.name, node)).collect();
+        let mut trust_files: HashMap<_, _> =
+            trust_files.into_iter().map(|file| (file.name, file.contents)).collect();
         let mut specs = Vec::new();
         for file in layout::files(self.desired) {
             let public = Access::with_mode(0o644);
@@ -39,10 +43,10 @@ impl Order<'_> {
                 Content::Chain(name) => {
                     (nodes[*name].chain(), access(nodes[*name].identity, 0o644)?)
                 }
-                Content::Trust(name, set)
-                | Content::ListenerTrust(name, set)
-                | Content::BackendTrust(name, _, set) => (
-                    trust(authorities, set).map(Contents::from),
+                Content::Trust(name, _)
+                | Content::ListenerTrust(name, _)
+                | Content::BackendTrust(name, _, _) => (
+                    trust_files.remove(&file.name).flatten(),
                     access(nodes[*name].identity, 0o644)?,
                 ),
             };
@@ -134,27 +138,6 @@ fn sources(authority: &desired::Authority) -> Vec<(&Path, bool)> {
         desired::Authority::TrustOnly(partner) => [Some((&partner.certificates, true)), None, None],
     };
     files.into_iter().flatten().map(|(path, own)| (path.as_path(), own)).collect()
-}
-
-/// The roots of a trust set, each once, in mesh order; or the one of its authorities whose roots
-/// are unknown.
-pub(super) fn trust_roots<'a>(
-    authorities: &Authorities,
-    set: &'a TrustSet,
-) -> Result<Vec<Certificate>, &'a AuthorityName> {
-    let mut roots: Vec<Certificate> = Vec::new();
-    for name in set.names() {
-        for root in authorities.states[name].roots().ok_or(name)? {
-            if !roots.contains(root) {
-                roots.push(root.clone());
-            }
-        }
-    }
-    Ok(roots)
-}
-
-pub(super) fn trust(authorities: &Authorities, set: &TrustSet) -> Option<String> {
-    trust_roots(authorities, set).ok().map(|roots| pem(&roots))
 }
 
 pub(super) fn is_same_file(one: &Path, other: &Path) -> bool {

@@ -5,51 +5,29 @@ use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
 
 use super::authorities::Authorities;
-use super::contents::trust_roots;
 use super::node::Node;
-use super::report::{Report, TrustChange, roll_out};
+use super::report::{Report, roll_out};
+use super::trust::TrustFile;
 use super::{IssueError, Order};
 use crate::desired::layout::{self, Content};
-use crate::files::{FileName, Layout, View};
-use crate::store::Reader;
+use crate::files::{Layout, View};
 use crate::time::rfc3339;
-use crate::x509::certificate::Certificate;
 
 impl Order<'_> {
-    /// Compares the trust files that lie there with those that will.
+    /// Tells how trust changes, and in which order to bring that to running proxies.
     pub(super) fn describe_trust(
         &self,
         report: &mut Report,
-        authorities: &Authorities,
+        trust_files: &mut [TrustFile],
         nodes: &[Node<'_>],
-        read: &Reader<'_>,
-    ) -> Result<(), IssueError> {
-        for file in layout::files(self.desired) {
-            let (Content::Trust(_, set)
-            | Content::ListenerTrust(_, set)
-            | Content::BackendTrust(_, _, set)) = &file.content
-            else {
-                continue;
-            };
-            let old = read(&FileName::parse(file.name.clone())?)?;
-            let new = match trust_roots(authorities, set) {
-                Ok(new) => new,
-                Err(unknown) => {
-                    let outcome = if old.is_some() { "stays as it is" } else { "is not made" };
-                    let name = &file.name;
-                    report.notes.push(format!("{name} {outcome}: {unknown} cannot be used"));
-                    continue;
-                }
-            };
-            let Some(old) = old else { continue };
-            let old = Certificate::all_from_pem(old.as_bytes()).unwrap_or_default();
-            let name = |root: &Certificate| authorities.name_of(root);
-            report.trust_changes.extend(TrustChange::between(&file.name, &old, &new, name));
+    ) {
+        for file in trust_files {
+            report.notes.extend(file.remark.take());
+            report.trust_changes.extend(file.change.take());
         }
-        let moved: Vec<_> = nodes.iter().filter(|node| node.moves()).collect();
-        let moved: Vec<_> = moved.iter().map(|node| node.identity.name.to_string()).collect();
+        let moved = nodes.iter().filter(|node| node.moves());
+        let moved: Vec<_> = moved.map(|node| node.identity.name.to_string()).collect();
         report.roll_out = roll_out(&report.trust_changes, &moved);
-        Ok(())
     }
 
     /// An Envoy that watches `..data` would see no change any more, so its end is told.
