@@ -1,6 +1,5 @@
 //! `certctl verify` and a real Envoy judge the same chains alike, the odd ones above all: what
 //! rustls-webpki leaves open of a CA's certificate, Envoy does not.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test, its helpers too")]
 
 use crate::mutual_tls::{Pair, SERVED, Side};
 use crate::support::openssl::Openssl;
