@@ -37,6 +37,8 @@ fn the_demo_shows_what_its_readme_promises() {
             "ms after certctl ended",
             "explain: ",
             "front -> colorapp-blue   200 blue",
+            "5 renewals of both: ",
+            "none failed; Envoy took up each new serial",
             "All as it should be.",
         ],
     );
