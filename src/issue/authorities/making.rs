@@ -9,7 +9,7 @@ use super::{Authorities, AuthorityFailure, Making, State, height, passphrase};
 use crate::authority::Authority;
 use crate::desired::layout;
 use crate::desired::{self, Desired, LocalAuthority};
-use crate::files::{Access, Directory, FileName, FileSpec};
+use crate::files::{Access, Directory, FileName, FileSpec, FilesError};
 use crate::identity::AuthorityName;
 use crate::time::OffsetDateTime;
 use crate::x509::key::{KeyAlgorithm, PrivateKey};
@@ -118,29 +118,37 @@ impl Authorities {
         Authority::new(name.clone(), key, chain).map_err(unusable)
     }
 
-    /// Puts the certificates that were made on disk, before any leaf of theirs.
+    /// Puts the certificates that were made on disk, before any leaf of theirs. They stand on each
+    /// other, so that where one cannot be kept none is signed with.
     fn keep(&mut self, directory: &Directory, made: &[(AuthorityName, Making)]) {
-        for (names, create) in [(named(made, true), true), (named(made, false), false)] {
-            let specs: Result<Vec<_>, _> =
-                names.iter().filter_map(|name| self.certificate_file(name)).collect();
-            let kept = specs.and_then(|specs| match (specs.is_empty(), create) {
-                (true, _) => Ok(()),
-                (false, true) => directory.create_new(&specs),
-                (false, false) => directory.replace(&specs).map(drop),
-            });
-            if let Err(error) = kept {
-                let failure = Arc::new(AuthorityFailure::from(error));
-                for name in names {
-                    self.states[name] = State::Failed(Arc::clone(&failure));
-                }
+        if let Err(error) = self.try_keep(directory, made) {
+            let failure = Arc::new(AuthorityFailure::from(error));
+            for (name, _) in made {
+                self.states[name] = State::Failed(Arc::clone(&failure));
             }
         }
     }
 
-    fn certificate_file(
+    fn try_keep(
         &self,
-        name: &AuthorityName,
-    ) -> Option<Result<FileSpec, crate::files::FilesError>> {
+        directory: &Directory,
+        made: &[(AuthorityName, Making)],
+    ) -> Result<(), FilesError> {
+        let specs = |first: bool| -> Result<Vec<_>, _> {
+            let made = made.iter().filter(|(_, why)| (*why == Making::New) == first);
+            made.filter_map(|(name, _)| self.certificate_file(name)).collect()
+        };
+        let (new, anew) = (specs(true)?, specs(false)?);
+        if !new.is_empty() {
+            directory.create_new(&new)?;
+        }
+        if !anew.is_empty() {
+            directory.replace(&anew)?;
+        }
+        Ok(())
+    }
+
+    fn certificate_file(&self, name: &AuthorityName) -> Option<Result<FileSpec, FilesError>> {
         let State::Ready(authority) = &self.states[name] else { return None };
         Some(FileName::parse(layout::authority_certificate(name)).map(|name| FileSpec {
             name,
@@ -148,11 +156,6 @@ impl Authorities {
             access: Access::with_mode(0o644),
         }))
     }
-}
-
-/// The authorities that were made for the first time, or those that were made anew.
-fn named(made: &[(AuthorityName, Making)], first: bool) -> Vec<&AuthorityName> {
-    made.iter().filter(|(_, why)| (*why == Making::New) == first).map(|(name, _)| name).collect()
 }
 
 fn make_key(
