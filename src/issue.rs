@@ -14,13 +14,11 @@ use thiserror::Error;
 use crate::desired::layout;
 use crate::desired::problem::nearest;
 use crate::desired::{Desired, Identity};
-use crate::files::{
-    Directory, DirectoryOptions, FileName, FileSpec, FilesError, Layout, Recovered, View,
-};
+use crate::files::{Directory, DirectoryOptions, FileSpec, FilesError, Layout, Recovered, View};
 use crate::identity::{AuthorityName, NodeName};
 use crate::provisioning::provision;
 use crate::rotation::{Decision, Reason, Renewal, decide, profile, renewal};
-use crate::store::{Held, NodeFiles, Reader};
+use crate::store::{Held, NodeFiles, Reader, reader};
 use crate::time::{OffsetDateTime, rfc3339};
 use crate::x509::certificate::Certificate;
 use crate::x509::credential::Credential;
@@ -127,15 +125,8 @@ impl Order<'_> {
         self.check()?;
         let output = View::open(self.output)?;
         let state = View::open(self.state)?;
-        let read_output = |name: &FileName| match &output {
-            Some(view) => view.read(name),
-            None => Ok(None),
-        };
-        let read_state = |name: &FileName| match &state {
-            Some(view) => view.read(name),
-            None => Ok(None),
-        };
-        let (mut report, files) = self.run(&read_output, &read_state, None, &|_, _| ())?;
+        let (mut report, files) =
+            self.run(&reader(output.as_ref()), &reader(state.as_ref()), None, &|_, _| ())?;
         report.dry_run = true;
         // What was made is thrown away, so that its serial number will never be seen again.
         let made = |line: &&mut NodeLine| line.action != Action::Kept;

@@ -11,7 +11,7 @@ use crate::time::{OffsetDateTime, later, renewal_due, rfc3339};
 use crate::x509::certificate::Certificate;
 use crate::x509::credential::{Chain, CredentialError};
 use crate::x509::key::{KeyAlgorithm, PrivateKey};
-use crate::x509::profile::{LeafProfile, ProfileError};
+use crate::x509::profile::LeafProfile;
 
 /// What is to be done about one identity.
 #[derive(Debug)]
@@ -133,11 +133,8 @@ fn reissue(
     (key, leaf, issuers): (&PrivateKey, &Certificate, Vec<Certificate>),
     now: OffsetDateTime,
 ) -> Option<Reason> {
-    if let Err(difference) = profile.check_names(leaf) {
-        let ProfileError::Differs { problem } = difference else {
-            return Some(Reason::Names(difference.to_string()));
-        };
-        return Some(Reason::Names(problem));
+    if let Some(difference) = profile.difference_in_names(leaf) {
+        return Some(Reason::Names(difference));
     }
     if key.algorithm() != algorithm {
         return Some(Reason::KeyAlgorithm { held: key.algorithm(), wanted: algorithm });

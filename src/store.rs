@@ -8,7 +8,7 @@ use thiserror::Error;
 use zeroize::Zeroizing;
 
 use crate::desired::layout;
-use crate::files::{Contents, FileName, FilesError, MAX_FILE_BYTES};
+use crate::files::{Contents, FileName, FilesError, MAX_FILE_BYTES, View};
 use crate::identity::NodeName;
 use crate::x509::certificate::{Certificate, CertificateError};
 use crate::x509::key::{KeyError, PrivateKey};
@@ -39,6 +39,13 @@ pub enum StoreError {
 
 /// Reads files by name, from a locked directory or a mere view of one.
 pub type Reader<'a> = dyn Fn(&FileName) -> Result<Option<Contents>, FilesError> + Sync + 'a;
+
+/// Reads from a view of a directory, or finds nothing where there is no directory.
+pub fn reader(
+    view: Option<&View>,
+) -> impl Fn(&FileName) -> Result<Option<Contents>, FilesError> + Sync {
+    move |name| view.map_or(Ok(None), |view| view.read(name))
+}
 
 /// What a place holds of an identity.
 #[derive(Debug)]

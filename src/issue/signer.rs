@@ -7,8 +7,9 @@ use std::sync::Arc;
 use super::authorities::{Authorities, AuthorityFailure, State};
 use crate::authority::Authority;
 use crate::desired::Desired;
-use crate::files::{FileName, View};
+use crate::files::View;
 use crate::identity::AuthorityName;
+use crate::store::reader;
 use crate::time::OffsetDateTime;
 
 /// The authority named `name`, and what the user should know of it and those above it. `state` is
@@ -24,11 +25,7 @@ pub fn signer(
     now: OffsetDateTime,
 ) -> Result<(Authority, Vec<String>), Arc<AuthorityFailure>> {
     let view = View::open(state).map_err(|error| Arc::new(error.into()))?;
-    let read = |file: &FileName| match &view {
-        Some(view) => view.read(file),
-        None => Ok(None),
-    };
-    let mut authorities = Authorities::load(desired, &read, now);
+    let mut authorities = Authorities::load(desired, &reader(view.as_ref()), now);
     match authorities.states.swap_remove(name) {
         Some(State::Ready(authority)) => {
             let about_it = |note: &String| note.contains(name.as_str());

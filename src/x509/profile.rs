@@ -161,15 +161,13 @@ impl LeafProfile {
         self.dns_names.first().map(DnsName::as_str).filter(|name| name.len() <= MAX_COMMON_NAME)
     }
 
-    /// Whether the names of a certificate are these.
-    ///
-    /// # Errors
-    /// When one is missing, added or in another place; the error says which.
-    pub fn check_names(&self, certificate: &Certificate) -> Result<(), ProfileError> {
+    /// How the names of a certificate differ from these, as the end of a sentence whose beginning
+    /// is the certificate; none where they are the same, in the same order.
+    pub fn difference_in_names(&self, certificate: &Certificate) -> Option<String> {
         let names = certificate.names();
         if names.uris != [self.spiffe_id.as_str()] {
             let found = quoted(&names.uris);
-            return differs(format!("is for {found} and not {:?}", self.spiffe_id.as_str()));
+            return Some(format!("is for {found} and not {:?}", self.spiffe_id.as_str()));
         }
         if !names
             .dns_names
@@ -178,19 +176,17 @@ impl LeafProfile {
             .eq(self.dns_names.iter().map(DnsName::as_str))
         {
             let wanted: Vec<_> = self.dns_names.iter().map(ToString::to_string).collect();
-            return differs(format!(
+            return Some(format!(
                 "has the DNS names {} and not {}",
                 quoted(&names.dns_names),
                 quoted(&wanted)
             ));
         }
         if names.others > 0 {
-            return differs("has subject alternative names that nobody asked for".to_owned());
+            return Some("has subject alternative names that nobody asked for".to_owned());
         }
-        if certificate.common_name() != self.common_name() {
-            return differs(format!("has the common name {:?}", certificate.common_name()));
-        }
-        Ok(())
+        (certificate.common_name() != self.common_name())
+            .then(|| format!("has the common name {:?}", certificate.common_name()))
     }
 
     /// Whether a certificate is a leaf of this profile for `key` and `validity`: names, key, times
@@ -204,7 +200,9 @@ impl LeafProfile {
         key: &PublicKey,
         validity: Validity,
     ) -> Result<(), ProfileError> {
-        self.check_names(certificate)?;
+        if let Some(difference) = self.difference_in_names(certificate) {
+            return differs(difference);
+        }
         if certificate.spki() != key.spki() {
             return differs("is for another key".to_owned());
         }
