@@ -19,7 +19,7 @@ fn comparable(mut report: Value) -> Value {
         }
     }
     for line in report["authorities"].as_array_mut().unwrap() {
-        if line["action"] == "created" {
+        if line["action"] != "kept" {
             line.as_object_mut().unwrap().remove("notAfter");
         }
     }

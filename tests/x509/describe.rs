@@ -178,7 +178,7 @@ fn a_bundle_of_thousands_is_described_soon() {
     let description = Description::of_bytes(text.as_bytes(), now());
     let taken = begun.elapsed();
     assert_eq!(description.items.len(), 3_000);
-    assert!(taken < Duration::from_secs(20), "{taken:?}");
+    assert!(taken < Duration::from_secs(30), "it hangs: {taken:?}");
     eprintln!("{} bytes, {taken:?}", text.len());
 }
 

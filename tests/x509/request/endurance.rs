@@ -41,7 +41,7 @@ fn no_request_takes_long_to_judge() {
         let begun = Instant::now();
         let result = judge(&request);
         let taken = begun.elapsed();
-        assert!(taken < Duration::from_millis(250), "{what}: {taken:?}");
+        assert!(taken < Duration::from_secs(30), "{what} makes it hang: {taken:?}");
         eprintln!(
             "{what}: {} bytes, {taken:?}, {:?}",
             request.len(),
