@@ -15,6 +15,7 @@ use crate::desired::layout;
 use crate::desired::problem::nearest;
 use crate::desired::{Desired, Identity};
 use crate::files::{Directory, DirectoryOptions, FileSpec, FilesError, Layout, Recovered, View};
+use crate::hierarchy::{Authorities, Making};
 use crate::identity::{AuthorityName, NodeName};
 use crate::provisioning::provision;
 use crate::rotation::{Decision, Reason, Renewal, decide, profile, renewal};
@@ -24,20 +25,16 @@ use crate::x509::certificate::Certificate;
 use crate::x509::credential::Credential;
 use crate::x509::key::KeyAlgorithm;
 
-mod authorities;
+mod authority_line;
 mod contents;
 mod node;
 mod remarks;
 mod report;
-mod signer;
 mod trust;
 
-pub use authorities::AuthorityFailure;
-use authorities::{Authorities, Making};
 use contents::access;
 use node::{Node, NodeFailure, Work};
 pub use report::{Action, AuthorityLine, CertificateLine, NodeLine, Report, TrustChange};
-pub use signer::signer;
 
 /// Why a run could not begin or end. What one authority or node lacks is in the [`Report`].
 #[derive(Debug, Error)]
@@ -343,7 +340,7 @@ impl Order<'_> {
                 .desired
                 .authorities
                 .keys()
-                .map(|name| authorities.line(self.desired, name, made))
+                .map(|name| authority_line::line(authorities, self.desired, name, made))
                 .collect(),
             nodes: nodes.iter().map(Node::line).collect(),
             files_written: 0,
@@ -352,7 +349,7 @@ impl Order<'_> {
             trust_changes: Vec::new(),
             roll_out: Vec::new(),
             left_over: Vec::new(),
-            notes: authorities.notes.clone(),
+            notes: authorities.notes.iter().map(|note| note.text.clone()).collect(),
         }
     }
 }

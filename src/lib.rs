@@ -12,6 +12,7 @@
 //! - [`rotation`]: when a credential is kept and when it is made anew.
 //! - [`files`]: whole files, or none, in a directory.
 //! - [`store`]: what survives in a directory between runs.
+//! - [`hierarchy`]: the authorities of a mesh as they stand.
 //! - [`issue`]: one turn of it all, into a directory.
 //! - [`explain`]: whether two nodes of a mesh accept each other.
 //! - [`endpoint`]: what a live TLS endpoint shows of itself.
@@ -48,6 +49,7 @@ pub mod desired;
 pub mod endpoint;
 pub mod explain;
 pub mod files;
+pub mod hierarchy;
 pub mod identity;
 pub mod issue;
 pub mod provisioning;

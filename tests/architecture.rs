@@ -19,14 +19,15 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("provisioning", &["authority", "signing", "time", "x509"]),
     ("store", &["desired", "files", "identity", "x509"]),
     ("rotation", &["authority", "desired", "store", "time", "x509"]),
+    ("hierarchy", &["authority", "desired", "files", "identity", "store", "time", "x509"]),
     ("endpoint", &["x509"]),
     ("explain", &["desired", "identity", "x509"]),
     (
         "issue",
         &[
-            "authority",
             "desired",
             "files",
+            "hierarchy",
             "identity",
             "provisioning",
             "rotation",
@@ -38,8 +39,18 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "desired", "endpoint", "explain", "files", "identity", "issue", "rotation", "signing",
-            "store", "time", "x509",
+            "desired",
+            "endpoint",
+            "explain",
+            "files",
+            "hierarchy",
+            "identity",
+            "issue",
+            "rotation",
+            "signing",
+            "store",
+            "time",
+            "x509",
         ],
     ),
 ];

@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use super::authorities::{Authorities, State};
 use super::node::Node;
 use super::trust::{TrustFile, trust};
 use super::{IssueError, Order};
 use crate::desired::layout::{self, Content};
 use crate::desired::{self, Account, Identity};
 use crate::files::{Access, Contents, FileName, FileSpec};
+use crate::hierarchy::{Authorities, State};
 use crate::identity::AuthorityName;
 use crate::x509::certificate::Certificate;
 

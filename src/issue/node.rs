@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use super::authorities::AuthorityFailure;
 use super::report::{Action, CertificateLine, NodeLine};
 use crate::desired::Identity;
 use crate::files::{Contents, FilesError};
+use crate::hierarchy::AuthorityFailure;
 use crate::provisioning::ProvisioningError;
 use crate::rotation::{Reason, Renewal};
 use crate::store::NodeFiles;

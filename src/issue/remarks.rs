@@ -4,13 +4,13 @@
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
 
-use super::authorities::Authorities;
 use super::node::Node;
 use super::report::{Report, roll_out};
 use super::trust::TrustFile;
 use super::{IssueError, Order};
 use crate::desired::layout::{self, Content};
 use crate::files::{Layout, View};
+use crate::hierarchy::Authorities;
 use crate::time::rfc3339;
 
 impl Order<'_> {

@@ -4,13 +4,13 @@ use std::collections::HashMap;
 
 use rayon::prelude::*;
 
-use super::authorities::Authorities;
 use super::contents::pem;
 use super::report::TrustChange;
 use super::{IssueError, Order};
 use crate::desired::TrustSet;
 use crate::desired::layout::{self, Content};
 use crate::files::{Contents, FileName};
+use crate::hierarchy::Authorities;
 use crate::identity::AuthorityName;
 use crate::store::Reader;
 use crate::x509::certificate::Certificate;

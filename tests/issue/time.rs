@@ -6,8 +6,9 @@ use std::path::Path;
 use certctl::desired::Desired;
 use certctl::desired::mesh_file::MeshFile;
 use certctl::files::Layout;
+use certctl::hierarchy::signer;
 use certctl::identity::AuthorityName;
-use certctl::issue::{Action, Order, Progress, Report, signer};
+use certctl::issue::{Action, Order, Progress, Report};
 use certctl::time::{Clock, OffsetDateTime};
 use certctl::x509::certificate::Certificate;
 

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::authorities::{Authorities, AuthorityFailure, State};
+use super::{Authorities, AuthorityFailure, State};
 use crate::authority::Authority;
 use crate::desired::Desired;
 use crate::files::View;
@@ -23,13 +23,14 @@ pub fn signer(
     state: &Path,
     name: &AuthorityName,
     now: OffsetDateTime,
-) -> Result<(Authority, Vec<String>), Arc<AuthorityFailure>> {
+) -> Result<(Arc<Authority>, Vec<String>), Arc<AuthorityFailure>> {
     let view = View::open(state).map_err(|error| Arc::new(error.into()))?;
     let mut authorities = Authorities::load(desired, &reader(view.as_ref()), now);
     match authorities.states.swap_remove(name) {
         Some(State::Ready(authority)) => {
-            let about_it = |note: &String| note.contains(name.as_str());
-            Ok((authority, authorities.notes.into_iter().filter(about_it).collect()))
+            let related = |of: &AuthorityName| of == name || desired.above(name).any(|up| up == of);
+            let notes = authorities.notes.into_iter().filter(|note| related(&note.authority));
+            Ok((authority, notes.map(|note| note.text).collect()))
         }
         Some(State::Mute { why, .. } | State::Failed(why)) => Err(why),
         Some(State::TrustOnly(_)) => Err(Arc::new(AuthorityFailure::TrustOnly)),

@@ -1,4 +1,4 @@
-//! The authorities of one run: what is there of each, and making what is not.
+//! The authorities of a mesh as they stand: what is there of each, and making what is not.
 //!
 //! A CA's key is never overwritten and never made twice: it is on disk, whole, before anything is
 //! signed with it, and a certificate without its key stops that authority instead of replacing it.
@@ -23,15 +23,17 @@ use crate::x509::verification::check_signature;
 mod failure;
 mod making;
 mod notes;
+mod signer;
 
 pub use failure::AuthorityFailure;
 use notes::unrenewable;
+pub use signer::signer;
 
 /// What is there of an authority.
 #[derive(Debug)]
-pub(super) enum State {
+pub enum State {
     /// It can sign.
-    Ready(Authority),
+    Ready(Arc<Authority>),
     /// It is made, or its certificate is signed anew, when the plan is carried out.
     ToMake {
         /// Its key, where there is one already.
@@ -54,7 +56,7 @@ pub(super) enum State {
 
 /// Why an authority's certificate is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Making {
+pub enum Making {
     /// There was none.
     New,
     /// It is half over.
@@ -67,7 +69,7 @@ pub(super) enum Making {
 
 impl State {
     /// The roots that trusting this authority means, once it is there.
-    pub(super) fn roots(&self) -> Option<&[Certificate]> {
+    pub fn roots(&self) -> Option<&[Certificate]> {
         match self {
             Self::Ready(authority) => Some(std::slice::from_ref(authority.root())),
             Self::Mute { certificates, .. } => Some(std::slice::from_ref(certificates.root())),
@@ -77,15 +79,27 @@ impl State {
     }
 }
 
-pub(super) struct Authorities {
-    pub(super) states: IndexMap<AuthorityName, State>,
+/// Every authority of a mesh, parents first.
+#[derive(Debug)]
+pub struct Authorities {
+    /// What is there of each.
+    pub states: IndexMap<AuthorityName, State>,
     /// What the user should know of them.
-    pub(super) notes: Vec<String>,
+    pub notes: Vec<Note>,
+}
+
+/// Something about an authority that the user should know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// The authority.
+    pub authority: AuthorityName,
+    /// A sentence that names it.
+    pub text: String,
 }
 
 impl Authorities {
     /// Looks at what is there of every authority of the mesh.
-    pub(super) fn load(desired: &Desired, read: &Reader<'_>, now: OffsetDateTime) -> Self {
+    pub fn load(desired: &Desired, read: &Reader<'_>, now: OffsetDateTime) -> Self {
         let mut names: Vec<_> = desired.authorities.keys().collect();
         names.sort_by_key(|name| depth(desired, name));
         let mut this = Self { states: IndexMap::new(), notes: Vec::new() };
@@ -135,10 +149,13 @@ impl Authorities {
             .map(|text| {
                 let passphrase = passphrase(wanted)?;
                 if passphrase.is_some() && !contains(text.as_bytes(), b"ENCRYPTED") {
-                    self.notes.push(format!(
-                        "{key_file} is not encrypted, though {name} has a passphraseFile; encrypt \
-                         it with `openssl pkcs8 -topk8`"
-                    ));
+                    self.note(
+                        name,
+                        format!(
+                            "{key_file} is not encrypted, though {name} has a passphraseFile; \
+                             encrypt it with `openssl pkcs8 -topk8`"
+                        ),
+                    );
                 }
                 PrivateKey::from_pem(text.as_bytes(), passphrase.as_ref().map(|p| p.as_slice()))
                     .map_err(|cause| AuthorityFailure::Key { file: key_file.clone(), cause })
@@ -192,9 +209,22 @@ impl Authorities {
         Ok(state)
     }
 
+    /// What is to be made, or signed anew, and why.
+    pub fn to_make(&self) -> Vec<(AuthorityName, Making)> {
+        let to_make = self.states.iter().filter_map(|(name, state)| match state {
+            State::ToMake { why, .. } => Some((name.clone(), *why)),
+            _ => None,
+        });
+        to_make.collect()
+    }
+
+    fn note(&mut self, authority: &AuthorityName, text: String) {
+        self.notes.push(Note { authority: authority.clone(), text });
+    }
+
     /// Makes nothing new of what lies in the output directory already: a state directory that was
     /// named wrongly, or for the first time, must not begin every CA of the mesh anew.
-    pub(super) fn stop_those_elsewhere(
+    pub fn stop_those_elsewhere(
         &mut self,
         read_output: &Reader<'_>,
         output: &Path,
@@ -216,7 +246,7 @@ impl Authorities {
     }
 
     /// Whose root a certificate is: by authority, or by subject where it is of none.
-    pub(super) fn name_of(&self, root: &Certificate) -> String {
+    pub fn name_of(&self, root: &Certificate) -> String {
         let is_its = |state: &State| state.roots().is_some_and(|roots| roots.contains(root));
         match self.states.iter().find(|(_, state)| is_its(state)) {
             Some((name, _)) => name.to_string(),
@@ -225,7 +255,7 @@ impl Authorities {
     }
 
     /// The authority of that name if it can sign by now, or why it cannot.
-    pub(super) fn signer(&self, name: &AuthorityName) -> Result<&Authority, Arc<AuthorityFailure>> {
+    pub fn signer(&self, name: &AuthorityName) -> Result<&Arc<Authority>, Arc<AuthorityFailure>> {
         match &self.states[name] {
             State::Ready(authority) => Ok(authority),
             State::Mute { why, .. } | State::Failed(why) => Err(Arc::clone(why)),
@@ -235,7 +265,7 @@ impl Authorities {
     }
 
     /// Why the authority of that name cannot sign now, where its certificates are known.
-    pub(super) fn why_mute(&self, name: &AuthorityName) -> Option<&AuthorityFailure> {
+    pub fn why_mute(&self, name: &AuthorityName) -> Option<&AuthorityFailure> {
         match &self.states[name] {
             State::Mute { why, .. } => Some(why),
             _ => None,
@@ -244,13 +274,10 @@ impl Authorities {
 
     /// The certificates of the authority of that name, whether it can sign or not: enough to see
     /// whether what it signed before is still right.
-    pub(super) fn certificates(
-        &self,
-        name: &AuthorityName,
-    ) -> Result<&CaChain, Arc<AuthorityFailure>> {
+    pub fn certificates(&self, name: &AuthorityName) -> Result<&CaChain, Arc<AuthorityFailure>> {
         match &self.states[name] {
             State::Mute { certificates, .. } => Ok(certificates),
-            _ => self.signer(name).map(Authority::certificates),
+            _ => self.signer(name).map(|authority| authority.certificates()),
         }
     }
 }
@@ -298,7 +325,8 @@ fn state_of(
     match key {
         Ok(key) => {
             let unusable = |cause| AuthorityFailure::Unusable { file: file.to_owned(), cause };
-            Authority::with(name.clone(), key, certificates).map(State::Ready).map_err(unusable)
+            let authority = Authority::with(name.clone(), key, certificates).map_err(unusable)?;
+            Ok(State::Ready(Arc::new(authority)))
         }
         Err(why) => Ok(State::Mute { certificates, why: Arc::new(why) }),
     }

@@ -1,11 +1,10 @@
-//! What a run tells of the authorities: what was done, and what to know in time.
+//! What the user should know of the authorities, in time.
 
-use super::{Authorities, AuthorityFailure, Making, State, due};
+use super::{Authorities, Note, due};
 use crate::authority::Authority;
 use crate::desired::layout;
 use crate::desired::{Desired, LocalAuthority};
 use crate::identity::AuthorityName;
-use crate::issue::report::{Action, AuthorityLine};
 use crate::time::{Lifetime, OffsetDateTime, rfc3339, roughly};
 use crate::x509::certificate::Certificate;
 use crate::x509::key::KeyAlgorithm;
@@ -32,12 +31,14 @@ impl Authorities {
             differences.push(format!("a key of {}", authority.key_algorithm()));
         }
         if !differences.is_empty() {
-            self.notes.push(format!(
-                "{} exists with {}, which the mesh file wants otherwise; a CA is not remade: add \
-                 another authority and move to it",
-                authority.name(),
-                differences.join(" and ")
-            ));
+            let (name, differences) = (authority.name(), differences.join(" and "));
+            self.note(
+                name,
+                format!(
+                    "{name} exists with {differences}, which the mesh file wants otherwise; a CA \
+                     is not remade: add another authority and move to it"
+                ),
+            );
         }
     }
 
@@ -51,10 +52,10 @@ impl Authorities {
         for root in roots {
             let (subject, ends) = (root.subject(), root.validity().not_after);
             if root.ca_constraint().is_none() {
-                self.notes.push(format!("{name} trusts {subject:?}, which is no CA"));
+                self.note(name, format!("{name} trusts {subject:?}, which is no CA"));
             } else if ends < now {
                 let ends = rfc3339(ends);
-                self.notes.push(format!("{name} trusts {subject:?}, which ended at {ends}"));
+                self.note(name, format!("{name} trusts {subject:?}, which ended at {ends}"));
             }
         }
     }
@@ -77,69 +78,15 @@ impl Authorities {
         // An intermediate is renewed by its parent, whose own end is told.
         let is_root = authority.chain().len() == 1;
         if left.is_negative() {
-            self.notes.push(format!("{name} has ended and can sign nothing; {WHAT_TO_DO}"));
+            self.note(name, format!("{name} has ended and can sign nothing; {WHAT_TO_DO}"));
         } else if let Some(longest) = longest.filter(|longest| left < longest.duration()) {
-            self.notes.push(format!(
+            self.note(name, format!(
                 "{name} ends in {in_words}, so its leaves end with it, short of the {longest} that \
                  are wanted; {WHAT_TO_DO}"
             ));
         } else if is_root && left < authority.certificate().validity().length() / 10 {
-            self.notes.push(format!("{name} ends in {in_words}; {WHAT_TO_DO}"));
+            self.note(name, format!("{name} ends in {in_words}; {WHAT_TO_DO}"));
         }
-    }
-}
-
-impl Authorities {
-    pub(in crate::issue) fn to_make(&self) -> Vec<(AuthorityName, Making)> {
-        let to_make = self.states.iter().filter_map(|(name, state)| match state {
-            State::ToMake { why, .. } => Some((name.clone(), *why)),
-            _ => None,
-        });
-        to_make.collect()
-    }
-
-    pub(in crate::issue) fn line(
-        &self,
-        desired: &Desired,
-        name: &AuthorityName,
-        made: &[(AuthorityName, Making)],
-    ) -> AuthorityLine {
-        let state = &self.states[name];
-        let has_nodes = desired.identities.values().any(|identity| identity.authority == *name);
-        let making = match state {
-            State::ToMake { why, .. } => Some(*why),
-            _ => made.iter().find(|(made, _)| made == name).map(|(_, why)| *why),
-        };
-        let (action, reason) = match (state, making) {
-            (State::Failed(why), _) => (Action::Failed, Some(why.to_string())),
-            (State::TrustOnly(_), _) => (Action::Trusted, None),
-            // The key of one that signs no leaves may be kept elsewhere on purpose.
-            (State::Mute { why, .. }, _)
-                if matches!(**why, AuthorityFailure::KeyMissing { .. }) && !has_nodes =>
-            {
-                (Action::Trusted, Some(why.to_string()))
-            }
-            (State::Mute { why, .. }, _) => (Action::Failed, Some(why.to_string())),
-            (_, None) => (Action::Kept, None),
-            (_, Some(Making::New)) => (Action::Created, None),
-            (_, Some(Making::Due)) => (Action::Renewed, Some("it was half over".to_owned())),
-            (_, Some(Making::NotYetValid)) => {
-                let why = "it was not valid yet: the clock was set back";
-                (Action::Renewed, Some(why.to_owned()))
-            }
-            (_, Some(Making::Changed)) => {
-                (Action::Renewed, Some("what stands above or below it has changed".to_owned()))
-            }
-        };
-        let not_after = match state {
-            State::Ready(authority) => Some(rfc3339(authority.ends())),
-            State::Mute { certificates, .. } => Some(rfc3339(certificates.ends())),
-            State::TrustOnly(roots) => {
-                roots.iter().map(|root| root.validity().not_after).min().map(rfc3339)
-            }
-            State::ToMake { .. } | State::Failed(_) => None,
-        };
-        AuthorityLine { name: name.to_string(), action, reason, not_after }
     }
 }
 
@@ -149,13 +96,14 @@ pub(super) fn unrenewable(
     (name, parent): (&AuthorityName, &AuthorityName),
     own: &Certificate,
     now: OffsetDateTime,
-) -> Option<String> {
-    (due(desired, own) <= now).then(|| {
-        format!(
+) -> Option<Note> {
+    (due(desired, own) <= now).then(|| Note {
+        authority: name.clone(),
+        text: format!(
             "{name} is due to be signed anew and ends at {}, but its parent {parent} cannot sign: \
              put {} back for one run",
             rfc3339(own.validity().not_after),
             layout::authority_key(parent)
-        )
+        ),
     })
 }

@@ -23,7 +23,7 @@ impl Authorities {
     /// Makes what is to be made, parents first. A failure stops that authority, and those below
     /// it, alone. Without a directory all is only rehearsed, with keys that are thrown away.
     /// Returns how many files that takes.
-    pub(in crate::issue) fn make(
+    pub fn make(
         &mut self,
         desired: &Desired,
         directory: Option<&Directory>,
@@ -40,7 +40,7 @@ impl Authorities {
                     key.unwrap_or_else(|| Err(Arc::new(AuthorityFailure::NotMade)))
                         .and_then(|key| self.certify(desired, (&name, wanted), key, now))
                         .inspect(|_| made.push((name.clone(), why)))
-                        .map_or_else(State::Failed, State::Ready)
+                        .map_or_else(State::Failed, |authority| State::Ready(Arc::new(authority)))
                 }
                 (state, _) => state,
             };
