@@ -29,6 +29,9 @@ pub struct Desired {
     /// How far a certificate's notBefore lies before the moment of issue, for peers whose clocks
     /// are behind.
     pub clock_skew: Duration,
+    /// Authorities whose roots nobody trusts any more, at once and without waiting for those whom
+    /// that cuts off. No identity is signed under one of them.
+    pub distrust: Vec<AuthorityName>,
     /// The authorities, in the order in which the source lists them.
     pub authorities: IndexMap<AuthorityName, Authority>,
     /// The nodes and gateways, in the order in which the source lists them.
@@ -77,6 +80,8 @@ pub struct ImportedAuthority {
 pub struct TrustOnlyAuthority {
     /// PEM: one root certificate or more.
     pub certificates: PathBuf,
+    /// The trust domain that they vouch for; the mesh's own where none is named.
+    pub trust_domain: Option<TrustDomain>,
 }
 
 /// One node or gateway of the mesh.
@@ -105,6 +110,35 @@ pub struct Identity {
     pub backends: Option<IndexMap<NodeName, Backend>>,
     /// How its files are named and who may read them.
     pub files: Files,
+    /// Who may ask a running agent for it: whoever fits one of these. Empty where the source names
+    /// nobody.
+    pub attest: Vec<Grant>,
+}
+
+/// A caller that a node's credential is given to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Grant {
+    /// Anybody who can reach the agent.
+    Any,
+    /// A process of which all of this holds.
+    Process(Selectors),
+}
+
+/// What must hold of a process, by the kernel's word. At least one is given.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Selectors {
+    /// Its effective user.
+    pub uid: Option<u32>,
+    /// Its effective group.
+    pub gid: Option<u32>,
+    /// The path of its executable, in its own mount namespace.
+    pub executable: Option<PathBuf>,
+    /// The SHA-256 of its executable, in lower-case hexadecimal digits.
+    pub sha256: Option<String>,
+    /// The UID of its Kubernetes pod.
+    pub pod: Option<String>,
+    /// The id of its container.
+    pub container: Option<String>,
 }
 
 /// A node's server side.

@@ -14,6 +14,9 @@
 //! - [`store`]: what survives in a directory between runs.
 //! - [`hierarchy`]: the authorities of a mesh as they stand.
 //! - [`issue`]: one turn of it all, into a directory.
+//! - [`snapshot`]: the published state, watched by who serves it.
+//! - [`boards`]: who waits, and who has what.
+//! - [`sds`]: serves the snapshot to Envoys.
 //! - [`explain`]: whether two nodes of a mesh accept each other.
 //! - [`endpoint`]: what a live TLS endpoint shows of itself.
 //! - [`cli`]: the command line; the only room that may use all the others.
@@ -44,6 +47,7 @@
 //! ```
 
 pub mod authority;
+pub mod boards;
 pub mod cli;
 pub mod desired;
 pub mod endpoint;
@@ -54,7 +58,9 @@ pub mod identity;
 pub mod issue;
 pub mod provisioning;
 pub mod rotation;
+pub mod sds;
 pub mod signing;
+pub mod snapshot;
 pub mod store;
 pub mod time;
 pub mod x509;

@@ -20,6 +20,9 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("store", &["desired", "files", "identity", "x509"]),
     ("rotation", &["authority", "desired", "store", "time", "x509"]),
     ("hierarchy", &["authority", "desired", "files", "identity", "store", "time", "x509"]),
+    ("snapshot", &["desired", "identity", "x509"]),
+    ("boards", &["identity", "snapshot"]),
+    ("sds", &["boards", "identity"]),
     ("endpoint", &["x509"]),
     ("explain", &["desired", "identity", "x509"]),
     (

@@ -143,6 +143,7 @@ fn read_text(
     let mut desired = Desired {
         trust_domain: written.trust_domain.clone(),
         clock_skew: written.clock_skew,
+        distrust: Vec::new(),
         authorities,
         identities: IndexMap::new(),
     };

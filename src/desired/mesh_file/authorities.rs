@@ -119,7 +119,7 @@ impl<'a> Kind<'a> {
             let certificates = file(&mut reader, "certificates", scope);
             reader.finish();
             let certificates = certificates.map(|path| path.value).unwrap_or_default();
-            return Some(Self::TrustOnly(TrustOnlyAuthority { certificates }));
+            return Some(Self::TrustOnly(TrustOnlyAuthority { certificates, trust_domain: None }));
         }
         let (_, node) = local?;
         Self::read_local(MappingReader::new(node, "`local`", scope.problems)?, scope)

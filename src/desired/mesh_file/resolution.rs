@@ -135,6 +135,7 @@ impl<'a> Context<'a> {
                 group: settings.group.clone().or_else(|| defaults.group.clone()),
                 mode: settings.file_mode.or(defaults.file_mode).unwrap_or(DEFAULT_FILE_MODE),
             },
+            attest: Vec::new(),
         })
     }
 

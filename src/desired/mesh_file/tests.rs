@@ -116,7 +116,7 @@ fn every_field_reaches_its_place() {
         })
     );
     let certificates = "/mesh/partner.pem".into();
-    let partner = Authority::TrustOnly(TrustOnlyAuthority { certificates });
+    let partner = Authority::TrustOnly(TrustOnlyAuthority { certificates, trust_domain: None });
     assert_eq!(authority(&desired, "partner"), &partner);
 
     let front = node(&desired, "front");

@@ -1,0 +1,346 @@
+//! Who was given what, and took it.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::identity::NodeName;
+use crate::snapshot::Generation;
+
+/// How long somebody who went away is counted as coming back: an Envoy with its own back-off, after
+/// a short outage, takes up to 25 s.
+pub const GONE_AFTER: Duration = Duration::from_secs(30);
+
+/// The half of a node's state that something served was made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Part {
+    /// Its key and chain.
+    Leaf,
+    /// Its anchors and the peers that it expects.
+    Trust,
+}
+
+/// What something served was made of, and as of when.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Aspect {
+    /// Whose state.
+    pub node: NodeName,
+    /// Which half.
+    pub part: Part,
+    /// As of which generation.
+    pub generation: Generation,
+}
+
+/// Who is on the other side of a stream.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RecipientView {
+    /// What it calls itself: Envoy's `node.id`. Anybody can claim any.
+    pub node_id: String,
+    /// Its `node.cluster`.
+    pub cluster: String,
+    /// Its name and version: `envoy 1.40.0`.
+    pub agent: String,
+    /// Who it is by the kernel's word: `uid 1337, pid 42, /usr/local/bin/envoy`.
+    pub caller: String,
+}
+
+impl fmt::Display for RecipientView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.node_id.as_str() {
+            "" => f.write_str(&self.caller),
+            id => write!(f, "{id} ({})", self.caller),
+        }
+    }
+}
+
+/// One name on one stream, and how far its recipient is with it.
+#[derive(Clone, Debug, Default)]
+pub struct Subscription {
+    /// What the name's content is made of, as of what was last sent; empty while it is held.
+    pub aspects: Vec<Aspect>,
+    /// The version that was last sent.
+    pub sent: Option<String>,
+    /// When.
+    pub sent_at: Option<Instant>,
+    /// The version that was last accepted.
+    pub accepted: Option<String>,
+    /// What that was made of.
+    pub accepted_aspects: Vec<Aspect>,
+    /// How long the last acceptance took from sending.
+    pub took: Option<Duration>,
+    /// Why what was last sent was rejected; none once something is accepted.
+    pub rejected: Option<Rejection>,
+}
+
+/// What a recipient would not take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejection {
+    /// The version.
+    pub version: String,
+    /// Why, in its words.
+    pub why: String,
+}
+
+/// A stream that is there.
+#[derive(Clone, Debug)]
+pub struct Connected {
+    /// Who is on the other side.
+    pub who: RecipientView,
+    /// Since when.
+    pub since: Instant,
+    /// What it asks for, by name.
+    pub names: Vec<(String, Subscription)>,
+}
+
+/// How far one recipient is with one half of one node's state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// Who.
+    pub recipient: RecipientView,
+    /// The name that it asked by.
+    pub name: String,
+    /// Whose state.
+    pub node: NodeName,
+    /// Which half.
+    pub part: Part,
+    /// The newest generation that it accepted; 0 for none.
+    pub accepted: Generation,
+    /// Why it did not take the newest, if it said so.
+    pub rejected: Option<String>,
+    /// Since when it has been away, if it is. Left out altogether once that is [`GONE_AFTER`].
+    pub away_since: Option<Instant>,
+}
+
+/// Told of what happens on the board: for metrics.
+pub trait Observer: Send + Sync + fmt::Debug {
+    /// A stream began.
+    fn connected(&self) {}
+    /// A stream ended.
+    fn departed(&self) {}
+    /// Something was accepted, so long after it was sent.
+    fn accepted(&self, _aspects: &[Aspect], _took: Duration) {}
+    /// Something was rejected.
+    fn rejected(&self, _aspects: &[Aspect]) {}
+}
+
+#[derive(Debug)]
+struct Nobody;
+impl Observer for Nobody {}
+
+/// The board. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Deliveries(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    entries: Mutex<Entries>,
+    changed: Notify,
+    observer: Arc<dyn Observer>,
+}
+
+#[derive(Debug, Default)]
+struct Entries {
+    next: u64,
+    present: HashMap<u64, Entry>,
+    away: Vec<(Instant, Entry)>,
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    who: Arc<RecipientView>,
+    since: Instant,
+    subscriptions: HashMap<String, Subscription>,
+}
+
+impl Entry {
+    fn is_same_recipient(&self, other: &RecipientView) -> bool {
+        self.who.node_id == other.node_id && self.who.cluster == other.cluster
+    }
+}
+
+impl Default for Deliveries {
+    fn default() -> Self {
+        Self::observed(Arc::new(Nobody))
+    }
+}
+
+impl Deliveries {
+    /// An empty board that tells `observer` what happens.
+    pub fn observed(observer: Arc<dyn Observer>) -> Self {
+        Self(Arc::new(Shared { entries: Mutex::default(), changed: Notify::new(), observer }))
+    }
+
+    /// Enters one stream of a recipient.
+    pub fn connect(&self, who: RecipientView) -> Recipient {
+        let mut entries = self.entries();
+        entries.next += 1;
+        let id = entries.next;
+        let entry =
+            Entry { who: Arc::new(who), since: Instant::now(), subscriptions: HashMap::new() };
+        entries.present.insert(id, entry);
+        drop(entries);
+        self.0.observer.connected();
+        Recipient { board: self.clone(), id }
+    }
+
+    /// Every recipient that is there, with its subscriptions by name and since when it is there.
+    pub fn recipients(&self) -> Vec<Connected> {
+        let entries = self.entries();
+        let mut ids: Vec<_> = entries.present.iter().collect();
+        ids.sort_by_key(|(id, _)| **id);
+        ids.into_iter()
+            .map(|(_, entry)| {
+                let mut names: Vec<_> = entry
+                    .subscriptions
+                    .iter()
+                    .map(|(name, subscription)| (name.clone(), subscription.clone()))
+                    .collect();
+                names.sort_by(|(one, _), (other, _)| one.cmp(other));
+                Connected { who: (*entry.who).clone(), since: entry.since, names }
+            })
+            .collect()
+    }
+
+    /// How far everybody is, those included who went away less than [`GONE_AFTER`] ago.
+    pub fn standings(&self) -> Vec<Delivery> {
+        let now = Instant::now();
+        let mut entries = self.entries();
+        entries.away.retain(|(since, _)| now.duration_since(*since) < GONE_AFTER);
+        let present = entries.present.values().map(|entry| (None, entry));
+        let away = entries.away.iter().map(|(since, entry)| (Some(*since), entry));
+        present.chain(away).flat_map(|(away, entry)| deliveries(away, entry)).collect()
+    }
+
+    /// Waits until the board has changed since the last call returned. For one reader, the loop.
+    pub async fn changed(&self) {
+        self.0.changed.notified().await;
+    }
+
+    fn entries(&self) -> std::sync::MutexGuard<'_, Entries> {
+        self.0.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn deliveries(away_since: Option<Instant>, entry: &Entry) -> impl Iterator<Item = Delivery> {
+    entry.subscriptions.iter().flat_map(move |(name, subscription)| {
+        subscription.aspects.iter().map(move |aspect| {
+            let accepted = subscription
+                .accepted_aspects
+                .iter()
+                .find(|accepted| accepted.node == aspect.node && accepted.part == aspect.part);
+            Delivery {
+                recipient: (*entry.who).clone(),
+                name: name.clone(),
+                node: aspect.node.clone(),
+                part: aspect.part,
+                accepted: accepted.map_or(0, |accepted| accepted.generation),
+                rejected: subscription.rejected.as_ref().map(|rejection| rejection.why.clone()),
+                away_since,
+            }
+        })
+    })
+}
+
+/// One stream of a recipient, on the board for as long as this lives.
+#[derive(Debug)]
+pub struct Recipient {
+    board: Deliveries,
+    id: u64,
+}
+
+impl Recipient {
+    /// Something was sent under `name`, made of `aspects`.
+    pub fn sent(&self, name: &str, version: &str, aspects: &[Aspect]) {
+        self.update(name, |subscription| {
+            subscription.sent = Some(version.to_owned());
+            subscription.sent_at = Some(Instant::now());
+            subscription.aspects = aspects.to_vec();
+        });
+    }
+
+    /// What `name` would be now is what the recipient has accepted already, made of older parts:
+    /// it counts as accepted as of these.
+    pub fn has_already(&self, name: &str, aspects: &[Aspect]) {
+        self.update(name, |subscription| {
+            subscription.aspects = aspects.to_vec();
+            subscription.accepted_aspects = aspects.to_vec();
+        });
+        self.board.0.changed.notify_one();
+    }
+
+    /// The recipient took what was last sent under `name`.
+    pub fn accepted(&self, name: &str) {
+        let took = self.update(name, |subscription| {
+            subscription.accepted.clone_from(&subscription.sent);
+            subscription.accepted_aspects.clone_from(&subscription.aspects);
+            subscription.rejected = None;
+            subscription.took = subscription.sent_at.map(|at| at.elapsed());
+            (subscription.took.unwrap_or_default(), subscription.aspects.clone())
+        });
+        self.board.0.observer.accepted(&took.1, took.0);
+        self.board.0.changed.notify_one();
+    }
+
+    /// The recipient would not take what was last sent under `name`.
+    pub fn rejected(&self, name: &str, why: &str) {
+        let aspects = self.update(name, |subscription| {
+            let version = subscription.sent.clone().unwrap_or_default();
+            subscription.rejected = Some(Rejection { version, why: why.to_owned() });
+            subscription.aspects.clone()
+        });
+        self.board.0.observer.rejected(&aspects);
+        self.board.0.changed.notify_one();
+    }
+
+    /// The recipient waits for `name`: nothing can be sent yet.
+    pub fn held(&self, name: &str) {
+        self.update(name, |_| ());
+    }
+
+    /// The recipient does not want `name` any more.
+    pub fn unsubscribed(&self, name: &str) {
+        if let Some(entry) = self.board.entries().present.get_mut(&self.id) {
+            entry.subscriptions.remove(name);
+        }
+        self.board.0.changed.notify_one();
+    }
+
+    fn update<T: Default>(&self, name: &str, change: impl FnOnce(&mut Subscription) -> T) -> T {
+        let mut entries = self.board.entries();
+        let Entries { present, away, .. } = &mut *entries;
+        let Some(entry) = present.get_mut(&self.id) else { return T::default() };
+        if !entry.subscriptions.contains_key(name) {
+            entry.subscriptions.insert(name.to_owned(), Subscription::default());
+            // Whoever comes back is no longer away.
+            let who = Arc::clone(&entry.who);
+            for (_, other) in away.iter_mut().filter(|(_, other)| other.is_same_recipient(&who)) {
+                other.subscriptions.remove(name);
+            }
+            away.retain(|(_, other)| !other.subscriptions.is_empty());
+        }
+        match entry.subscriptions.get_mut(name) {
+            Some(subscription) => change(subscription),
+            None => T::default(),
+        }
+    }
+}
+
+impl Drop for Recipient {
+    fn drop(&mut self) {
+        let mut entries = self.board.entries();
+        if let Some(entry) = entries.present.remove(&self.id)
+            && entry.subscriptions.values().any(|subscription| !subscription.aspects.is_empty())
+        {
+            entries.away.push((Instant::now(), entry));
+        }
+        let now = Instant::now();
+        entries.away.retain(|(since, _)| now.duration_since(*since) < GONE_AFTER);
+        drop(entries);
+        self.board.0.observer.departed();
+        self.board.0.changed.notify_one();
+    }
+}
