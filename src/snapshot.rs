@@ -17,6 +17,8 @@ use crate::identity::{AuthorityName, NodeName, SpiffeId, TrustDomain};
 use crate::x509::certificate::Certificate;
 use crate::x509::credential::Credential;
 
+#[cfg(test)]
+pub(crate) mod testing;
 mod view;
 
 pub use view::{Caller, Granted, View};
