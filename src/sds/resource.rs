@@ -1,5 +1,6 @@
 //! What a name stands for, ready to be sent.
 
+use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -8,7 +9,7 @@ use crate::boards::Aspect;
 use crate::identity::NodeName;
 
 /// A secret as it is sent, encoded once for each content and name.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 pub struct Resource {
     /// The name that it was asked by, and that is in it.
     pub name: String,
@@ -18,6 +19,18 @@ pub struct Resource {
     pub any: Bytes,
     /// What it was made of.
     pub aspects: Vec<Aspect>,
+}
+
+impl fmt::Debug for Resource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // `any` may hold a private key.
+        let Self { name, version, any: _, aspects } = self;
+        f.debug_struct("Resource")
+            .field("name", name)
+            .field("version", version)
+            .field("aspects", aspects)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What there is to a name, for one caller, now.
