@@ -19,7 +19,7 @@ use crate::hierarchy::{Authorities, Making};
 use crate::identity::{AuthorityName, NodeName};
 use crate::provisioning::provision;
 use crate::rotation::{Decision, Reason, Renewal, decide, profile, renewal};
-use crate::store::{Held, NodeFiles, Reader, reader};
+use crate::store::{Held, NodeFiles, Reader, UnknownAccount, access, directory_options, reader};
 use crate::time::{OffsetDateTime, rfc3339};
 use crate::x509::certificate::Certificate;
 use crate::x509::credential::Credential;
@@ -32,7 +32,6 @@ mod remarks;
 mod report;
 mod trust;
 
-use contents::access;
 use node::{Node, NodeFailure, Work};
 pub use report::{Action, AuthorityLine, CertificateLine, NodeLine, Report, TrustChange};
 
@@ -74,18 +73,8 @@ pub enum IssueError {
         now: OffsetDateTime,
     },
     /// A user or group that this machine does not know.
-    #[error(
-        "virtualNodes.{node}.files.{field}: this machine has no {field} named {name:?}; use its \
-         number, or run where it exists"
-    )]
-    UnknownAccount {
-        /// The node.
-        node: NodeName,
-        /// `owner` or `group`.
-        field: &'static str,
-        /// The name as given.
-        name: String,
-    },
+    #[error(transparent)]
+    UnknownAccount(#[from] UnknownAccount),
 }
 
 /// What is to be issued, where, and when.
@@ -221,23 +210,18 @@ impl Order<'_> {
             let near = nearest(name.as_str(), known).map(str::to_owned);
             return Err(IssueError::UnknownNode { name: name.to_string(), near });
         }
-        self.desired.identities.values().try_for_each(|identity| access(identity, 0).map(drop))
+        for identity in self.desired.identities.values() {
+            access(identity, 0)?;
+        }
+        Ok(())
     }
 
     fn state_is_apart(&self) -> bool {
         real(self.state) != real(self.output)
     }
 
-    /// Only who issues enters the directory, unless files in it belong to somebody else: then
-    /// others may pass through, and see no more than their own files.
     fn options(&self) -> DirectoryOptions {
-        let mut options = DirectoryOptions::new(self.layout);
-        let foreign =
-            |identity: &Identity| identity.files.owner.is_some() || identity.files.group.is_some();
-        if self.desired.identities.values().any(foreign) {
-            options.mode = 0o711;
-        }
-        options
+        directory_options(self.desired.identities.values(), self.layout)
     }
 
     /// Decides about every node.

@@ -17,6 +17,7 @@
 //! - [`snapshot`]: the published state, watched by who serves it.
 //! - [`boards`]: who waits, and who has what.
 //! - [`sds`]: serves the snapshot to Envoys.
+//! - [`file_sink`]: writes the snapshot for Envoys that read files.
 //! - [`explain`]: whether two nodes of a mesh accept each other.
 //! - [`endpoint`]: what a live TLS endpoint shows of itself.
 //! - [`cli`]: the command line; the only room that may use all the others.
@@ -52,6 +53,7 @@ pub mod cli;
 pub mod desired;
 pub mod endpoint;
 pub mod explain;
+pub mod file_sink;
 pub mod files;
 pub mod hierarchy;
 pub mod identity;

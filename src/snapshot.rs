@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use indexmap::IndexMap;
 use tokio::sync::Notify;
 
-use crate::desired::Identity;
+use crate::desired::{Desired, Identity};
 use crate::identity::{AuthorityName, NodeName, SpiffeId, TrustDomain};
 use crate::x509::certificate::Certificate;
 use crate::x509::credential::Credential;
@@ -112,11 +112,11 @@ impl Anchors {
 /// What is of the mesh as a whole.
 #[derive(Debug)]
 pub struct Mesh {
-    /// The trust domain of its identities.
-    pub trust_domain: TrustDomain,
+    /// What is wanted: the file that the rest is on its way to.
+    pub desired: Arc<Desired>,
     /// The roots of each authority, in mesh order.
     pub authorities: IndexMap<AuthorityName, Anchors>,
-    /// The names of its nodes, in mesh order.
+    /// The names of the nodes that are served here, in mesh order.
     pub nodes: Vec<NodeName>,
     /// Since when this is so.
     pub generation: Generation,
@@ -179,10 +179,9 @@ pub struct Publisher(Arc<Shared>);
 pub struct Snapshot(Arc<Shared>);
 
 impl Publisher {
-    /// Begins with a mesh of no nodes.
-    pub fn new(trust_domain: TrustDomain) -> Self {
-        let mesh =
-            Mesh { trust_domain, authorities: IndexMap::new(), nodes: Vec::new(), generation: 0 };
+    /// Begins with nothing of what is wanted.
+    pub fn new(desired: Arc<Desired>) -> Self {
+        let mesh = Mesh { desired, authorities: IndexMap::new(), nodes: Vec::new(), generation: 0 };
         Self(Arc::new(Shared {
             mesh: RwLock::new(Arc::new(mesh)),
             slots: RwLock::default(),

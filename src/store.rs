@@ -14,6 +14,10 @@ use crate::x509::certificate::{Certificate, CertificateError};
 use crate::x509::key::{KeyError, PrivateKey};
 use crate::x509::printable::printable;
 
+mod access;
+
+pub use access::{UnknownAccount, access, directory_options};
+
 /// Why stored things could not be read at all.
 #[derive(Debug, Error)]
 pub enum StoreError {

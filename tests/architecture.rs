@@ -23,6 +23,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("snapshot", &["desired", "identity", "x509"]),
     ("boards", &["identity", "snapshot"]),
     ("sds", &["boards", "identity"]),
+    ("file_sink", &["desired", "files", "identity", "snapshot", "store", "x509"]),
     ("endpoint", &["x509"]),
     ("explain", &["desired", "identity", "x509"]),
     (
@@ -66,7 +67,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("humantime", &["time"]),
     ("indicatif", &["cli"]),
     ("miette", &["cli"]),
-    ("nix", &["issue"]),
+    ("nix", &["store"]),
     ("pkcs8", &["x509"]),
     ("rcgen", &["authority", "x509"]),
     ("rustix", &["files"]),

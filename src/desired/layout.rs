@@ -81,7 +81,7 @@ pub fn files(desired: &Desired) -> Vec<File<'_>> {
         }
     }
     for identity in desired.identities.values() {
-        node_files(identity, &mut files);
+        files.extend(of_node(identity));
     }
     for set in bundled(desired) {
         if let Some(name) = bundle(desired, &set) {
@@ -91,7 +91,9 @@ pub fn files(desired: &Desired) -> Vec<File<'_>> {
     files
 }
 
-fn node_files<'a>(identity: &'a Identity, files: &mut Vec<File<'a>>) {
+/// The files of one node.
+pub fn of_node(identity: &Identity) -> Vec<File<'_>> {
+    let mut files = Vec::new();
     let (node, base) = (&identity.name, &identity.files.base);
     let mut add = |name, content| files.push(File { name, content });
     add(node_key(base), Content::Key(node));
@@ -108,6 +110,7 @@ fn node_files<'a>(identity: &'a Identity, files: &mut Vec<File<'a>>) {
             add(node_backend_trust(base, name), content);
         }
     }
+    files
 }
 
 /// The trust sets that may get a bundle, each once: that of the whole mesh, as certs.sh writes it

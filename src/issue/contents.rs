@@ -6,11 +6,12 @@ use std::path::Path;
 use super::node::Node;
 use super::trust::{TrustFile, trust};
 use super::{IssueError, Order};
+use crate::desired;
 use crate::desired::layout::{self, Content};
-use crate::desired::{self, Account, Identity};
 use crate::files::{Access, Contents, FileName, FileSpec};
 use crate::hierarchy::{Authorities, State};
 use crate::identity::AuthorityName;
+use crate::store::access;
 use crate::x509::certificate::Certificate;
 
 impl Order<'_> {
@@ -149,29 +150,4 @@ pub(super) fn is_same_file(one: &Path, other: &Path) -> bool {
 
 pub(super) fn pem(certificates: &[Certificate]) -> String {
     certificates.iter().map(Certificate::to_pem).collect()
-}
-
-pub(super) fn access(identity: &Identity, mode: u32) -> Result<Access, IssueError> {
-    let unknown = |field, name: &str| IssueError::UnknownAccount {
-        node: identity.name.clone(),
-        field,
-        name: name.to_owned(),
-    };
-    let owner = match &identity.files.owner {
-        None => None,
-        Some(Account::Id(id)) => Some(*id),
-        Some(Account::Name(name)) => match nix::unistd::User::from_name(name) {
-            Ok(Some(user)) => Some(user.uid.as_raw()),
-            _ => return Err(unknown("owner", name)),
-        },
-    };
-    let group = match &identity.files.group {
-        None => None,
-        Some(Account::Id(id)) => Some(*id),
-        Some(Account::Name(name)) => match nix::unistd::Group::from_name(name) {
-            Ok(Some(group)) => Some(group.gid.as_raw()),
-            _ => return Err(unknown("group", name)),
-        },
-    };
-    Ok(Access { owner, group, mode })
 }
