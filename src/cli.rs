@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::time::Clock;
 
 mod config;
+mod envoy;
 mod explain;
 mod inspect;
 mod issue;
@@ -36,6 +37,7 @@ Start here:
 Environment (a flag wins):
   CERTCTL_FILE   the mesh file, as -f
   CERTCTL_OUT    the directory that `issue` writes, as its -o
+  CERTCTL_SDS    the agent's socket, as --sds
   CERTCTL_STATE  the directory of the authorities' keys, as --state
   NO_COLOR       if set, no colours
 
@@ -59,6 +61,7 @@ struct Global {
 #[derive(Debug, Subcommand)]
 enum Command {
     Issue(issue::Issue),
+    Envoy(envoy::Envoy),
     Explain(explain::Explain),
     Sign(sign::Sign),
     Inspect(inspect::Inspect),
@@ -116,6 +119,7 @@ pub fn run(cli: Cli) -> ExitCode {
     let console = Console { quiet: cli.global.quiet, clock: Clock::system() };
     let result = match cli.command {
         Command::Issue(command) => command.run(&console),
+        Command::Envoy(command) => command.run(&console),
         Command::Explain(command) => command.run(&console),
         Command::Sign(command) => command.run(&console),
         Command::Inspect(command) => command.run(&console),

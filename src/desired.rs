@@ -253,6 +253,17 @@ impl Listener {
 }
 
 impl Desired {
+    /// The SPIFFE IDs of those whom `identity` expects to call it; none where it names none.
+    pub fn callers_of(&self, identity: &Identity) -> Option<Vec<SpiffeId>> {
+        let id = |caller: &Caller| match caller {
+            Caller::Node(name) => {
+                self.identities.get(name).map(|identity| identity.spiffe_id.clone())
+            }
+            Caller::Id(id) => Some(id.clone()),
+        };
+        identity.listener.callers.as_ref().map(|callers| callers.iter().filter_map(id).collect())
+    }
+
     /// Whether leaves that `signer` signs verify against `trust`.
     pub fn admission<'a>(
         &'a self,

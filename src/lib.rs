@@ -18,6 +18,7 @@
 //! - [`boards`]: who waits, and who has what.
 //! - [`sds`]: serves the snapshot to Envoys.
 //! - [`file_sink`]: writes the snapshot for Envoys that read files.
+//! - [`envoy`]: what a node's Envoy has to be told.
 //! - [`explain`]: whether two nodes of a mesh accept each other.
 //! - [`endpoint`]: what a live TLS endpoint shows of itself.
 //! - [`cli`]: the command line; the only room that may use all the others.
@@ -52,6 +53,7 @@ pub mod boards;
 pub mod cli;
 pub mod desired;
 pub mod endpoint;
+pub mod envoy;
 pub mod explain;
 pub mod file_sink;
 pub mod files;

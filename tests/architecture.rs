@@ -25,6 +25,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("sds", &["boards", "identity"]),
     ("file_sink", &["desired", "files", "identity", "snapshot", "store", "x509"]),
     ("endpoint", &["x509"]),
+    ("envoy", &["desired", "identity"]),
     ("explain", &["desired", "identity", "x509"]),
     (
         "issue",
@@ -45,6 +46,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         &[
             "desired",
             "endpoint",
+            "envoy",
             "explain",
             "files",
             "hierarchy",

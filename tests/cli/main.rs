@@ -7,6 +7,7 @@ mod support;
 mod command_line;
 mod config;
 mod docs;
+mod envoy;
 mod inspect;
 mod sign;
 mod verify;

@@ -18,20 +18,25 @@ pub struct Response {
 
 /// Asks a port on loopback.
 pub fn get(port: u16, path: &str) -> io::Result<Response> {
+    get_from(port, "test", path)
+}
+
+/// Asks a port on loopback for what is at a host.
+pub fn get_from(port: u16, host: &str, path: &str) -> io::Result<Response> {
     let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
     stream.set_read_timeout(Some(DEADLINE))?;
-    request(stream, path)
+    request(stream, host, path)
 }
 
 /// Asks a Unix domain socket.
 pub fn get_unix(socket: &Path, path: &str) -> io::Result<Response> {
     let stream = UnixStream::connect(socket)?;
     stream.set_read_timeout(Some(DEADLINE))?;
-    request(stream, path)
+    request(stream, "test", path)
 }
 
-fn request(mut stream: impl Read + Write, path: &str) -> io::Result<Response> {
-    write!(stream, "GET {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n")?;
+fn request(mut stream: impl Read + Write, host: &str, path: &str) -> io::Result<Response> {
+    write!(stream, "GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n")?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;
     let answer = String::from_utf8(answer).map_err(io::Error::other)?;
