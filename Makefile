@@ -22,10 +22,17 @@ DEBIAN_PROGRAMS := cc:gcc cc:libc6-dev curl:curl openssl:openssl $(PYTHON):pytho
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-.PHONY: demo
-demo: tools ## Watch four real Envoys speak mutual TLS (certs-example/colorapp)
+# Each shows one thing with real Envoys, and fails if it is not so.
+.PHONY: demo demo-files demo-echo
+demo: DEMO := colorapp/demo
+demo: ## Watch an agent keep four real Envoys in certificates (certs-example/colorapp)
+demo-files: DEMO := colorapp/demo-files
+demo-files: ## The same with files that `certctl issue` writes
+demo-echo: DEMO := echo-blue-green/demo
+demo-echo: ## Watch a client shift from one CA's service to another's (certs-example/echo-blue-green)
+demo demo-files demo-echo: tools
 	@$(CARGO) build --locked --release
-	@certs-example/colorapp/demo
+	@certs-example/$(DEMO)
 
 .PHONY: test
 test: tools ## The gate: format, clippy, documentation, every test

@@ -56,7 +56,7 @@ fn the_demo_fails_when_certctl_does() {
 fn demo(certctl: &str) -> io::Result<Output> {
     // The script's own tool, looked for here so that its absence is told in one line.
     tools::system("curl");
-    Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("certs-example/colorapp/demo"))
+    Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("certs-example/colorapp/demo-files"))
         .env("CERTCTL", certctl)
         .env("ENVOY", tools::envoy())
         .stdin(Stdio::null())
