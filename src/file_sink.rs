@@ -205,3 +205,6 @@ fn bundle(mesh: &Mesh, set: &TrustSet) -> Option<String> {
 fn pem(anchors: &Anchors) -> String {
     anchors.certificates().map(Certificate::to_pem).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -36,7 +36,7 @@ virtualNodes:
 /// Publishes a mesh, every node of it with a leaf.
 pub fn published(mesh: &str) -> Published {
     let desired = read(mesh);
-    let publisher = Publisher::new(desired.trust_domain.clone());
+    let publisher = Publisher::new(Arc::new(desired.clone()));
     let snapshot = publisher.snapshot();
     let authorities = IndexMap::new();
     let mut this = Published { publisher, snapshot, desired, authorities };
@@ -81,7 +81,7 @@ impl Published {
         }
         let roots = |name: &AuthorityName| (name.clone(), self.anchors([name]));
         self.publisher.set_mesh(Mesh {
-            trust_domain: self.desired.trust_domain.clone(),
+            desired: Arc::new(self.desired.clone()),
             authorities: self.desired.authorities.keys().map(roots).collect(),
             nodes: self.desired.identities.keys().cloned().collect(),
             generation,
