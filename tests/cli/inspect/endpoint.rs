@@ -4,14 +4,15 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
+use rustix::net::{AddressFamily, SocketType, bind, getsockname, socket};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig, ServerConnection};
 
 use super::{certs_sh, inspect, json};
 use crate::support::openssl::Openssl;
+use crate::support::wait::DEADLINE;
 
 #[test]
 fn a_live_endpoint_shows_its_chain_and_whom_it_asks_for() {
@@ -73,8 +74,11 @@ fn a_live_endpoint_shows_its_chain_and_whom_it_asks_for() {
 #[test]
 fn what_is_no_tls_endpoint_is_told_in_time() {
     let openssl = Openssl::new();
-    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let (code, text) = inspect(&openssl, &closed.to_string());
+    // Bound and never listened on, so that nobody else can come to listen there.
+    let closed = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    bind(&closed, &SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    let address = SocketAddr::try_from(getsockname(&closed).unwrap()).unwrap();
+    let (code, text) = inspect(&openssl, &address.to_string());
     assert!(code == Some(1) && text.contains("cannot connect to 127.0.0.1"), "{text}");
 
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -121,7 +125,7 @@ fn serve(config: ServerConfig, connections: usize) -> (SocketAddr, JoinHandle<()
     let server = thread::spawn(move || {
         for _ in 0..connections {
             let (mut socket, _) = listener.accept().unwrap();
-            socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+            socket.set_read_timeout(Some(DEADLINE)).unwrap();
             let mut server = ServerConnection::new(config.clone()).unwrap();
             // Refusals are the client's to tell; a goodbye is answered with one.
             while server.complete_io(&mut socket).is_ok_and(|(read, _)| read > 0) {}
