@@ -97,7 +97,7 @@ fn kill_again_and_again(site: &Site, layout: &str, how: Signal, deaths: u32) {
         signal(&child, how);
         died += u32::from(child.wait().unwrap().code().is_none());
         is_whole(site, &ca_keys);
-        if round % 5 == 0 {
+        if round.is_multiple_of(5) {
             completes(site, layout);
         }
     }

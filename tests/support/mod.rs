@@ -6,6 +6,9 @@
 
 pub mod openssl;
 pub mod program;
+pub mod sds_client;
+pub mod sds_fleet;
+pub mod sds_stub;
 pub mod site;
 pub mod tools;
 pub mod wait;
