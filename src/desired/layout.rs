@@ -117,11 +117,14 @@ pub fn of_node(identity: &Identity) -> Vec<File<'_>> {
 /// from the start, and those in use.
 fn bundled(desired: &Desired) -> IndexSet<TrustSet> {
     let whole = TrustSet::of(desired.authorities.keys(), |_| true);
-    let in_use = desired.identities.values().flat_map(|identity| {
-        let backends = identity.backends.iter().flatten().map(|(_, backend)| &backend.trust);
-        [&identity.trust, &identity.listener.trust].into_iter().chain(backends)
-    });
+    let in_use = desired.identities.values().flat_map(trust_sets);
     whole.into_iter().filter(|set| set.names().len() > 1).chain(in_use.cloned()).collect()
+}
+
+/// The trust sets of one node, some perhaps more than once.
+pub fn trust_sets(identity: &Identity) -> impl Iterator<Item = &TrustSet> {
+    let backends = identity.backends.iter().flatten().map(|(_, backend)| &backend.trust);
+    [&identity.trust, &identity.listener.trust].into_iter().chain(backends)
 }
 
 /// The name of the bundle of `set`: `ca_1_ca_2_bundle.pem`. None where the one authority's own
@@ -139,9 +142,14 @@ pub fn bundle(desired: &Desired, set: &TrustSet) -> Option<String> {
             return None;
         }
     }
-    let names: Vec<_> = set.names().iter().map(AuthorityName::as_str).collect();
-    let name = format!("{}_bundle.pem", names.join("_"));
+    let name = bundle_name(set);
     (name.len() <= MAX_FILE_NAME).then_some(name)
+}
+
+/// `ca_1_ca_2_bundle.pem`, whether or not there is such a file.
+pub fn bundle_name(set: &TrustSet) -> String {
+    let names: Vec<_> = set.names().iter().map(AuthorityName::as_str).collect();
+    format!("{}_bundle.pem", names.join("_"))
 }
 
 /// Whether a file's name is of the kind that this module gives, whatever mesh it was for.
