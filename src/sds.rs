@@ -1,7 +1,8 @@
 //! Envoy's Secret Discovery Service, version 3.
 //!
-//! Names become resources ([`resource`]), streams are pure state machines, and the service moves
-//! bytes. Reads the snapshot, speaks back on the boards, and knows nothing of how a certificate is
-//! made.
+//! Names ([`names`]) become resources ([`resource`]) by way of the catalogue, which has them
+//! encoded; streams are pure state machines, and the service moves bytes. Reads the
+//! snapshot, speaks back on the boards, and knows nothing of how a certificate is made.
 
+pub mod names;
 pub mod resource;
