@@ -12,7 +12,7 @@ use super::{Trust, View};
 use crate::authority::Authority;
 use crate::desired::mesh_file::MeshFile;
 use crate::desired::{self, Caller, Desired, Identity, LocalAuthority, TrustSet};
-use crate::identity::{AuthorityName, NodeName};
+use crate::identity::{AuthorityName, NodeName, TrustDomain};
 use crate::provisioning::provision;
 use crate::time::{Lifetime, OffsetDateTime};
 use crate::x509::credential::Credential;
@@ -114,18 +114,18 @@ impl Published {
         self.publisher.set_node(Node { identity, leaf, trust: Arc::new(trust) });
     }
 
-    /// The roots of these authorities.
+    /// The roots of these authorities. Here one that is only trusted has a trust domain of its own:
+    /// `partner` vouches for `partner.example`.
     pub fn anchors<'a>(&self, names: impl IntoIterator<Item = &'a AuthorityName>) -> Anchors {
         Anchors::new(names.into_iter().map(|name| {
             let own = &self.desired.trust_domain;
             let trust_domain = match &self.desired.authorities[name] {
-                desired::Authority::TrustOnly(partner) => partner.trust_domain.as_ref(),
-                _ => None,
+                desired::Authority::TrustOnly(_) => {
+                    TrustDomain::parse(&format!("{name}.example")).unwrap()
+                }
+                _ => own.clone(),
             };
-            Anchor {
-                trust_domain: trust_domain.unwrap_or(own).clone(),
-                certificate: self.authorities[name].root().clone(),
-            }
+            Anchor { trust_domain, certificate: self.authorities[name].root().clone() }
         }))
     }
 
