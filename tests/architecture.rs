@@ -24,6 +24,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("boards", &["identity", "snapshot"]),
     ("sds", &["boards", "identity"]),
     ("file_sink", &["desired", "files", "identity", "snapshot", "store", "x509"]),
+    ("sds", &["boards", "identity", "snapshot", "x509"]),
     ("endpoint", &["x509"]),
     ("envoy", &["desired", "identity"]),
     ("explain", &["desired", "identity", "x509"]),
@@ -63,14 +64,16 @@ const ROOMS: &[(&str, &[&str])] = &[
 
 /// Crates whose types stop at the edge of the rooms named.
 const EDGES: &[(&str, &[&str])] = &[
-    ("aws_lc_rs", &["endpoint", "x509"]),
+    ("aws_lc_rs", &["endpoint", "sds", "x509"]),
     ("clap", &["cli", "main"]),
     ("comfy_table", &["cli"]),
+    ("envoy_types", &["sds"]),
     ("humantime", &["time"]),
     ("indicatif", &["cli"]),
     ("miette", &["cli"]),
     ("nix", &["store"]),
     ("pkcs8", &["x509"]),
+    ("prost", &["sds"]),
     ("rcgen", &["authority", "x509"]),
     ("rustix", &["files"]),
     ("rustls", &["endpoint"]),
