@@ -94,7 +94,7 @@ impl Index {
         let whole = TrustSet::of(self.mesh.authorities.keys(), |_| true);
         whole.iter().for_each(|set| add(layout::bundle_name(set), roots(set)));
         for node in self.mesh.nodes.iter().filter_map(|name| self.snapshot.node(name)) {
-            for file in layout::node_files(&node.identity) {
+            for file in layout::of_node(&node.identity) {
                 if let Some(content) = FileContent::of(file.content) {
                     add(file.name, content);
                 }
