@@ -8,3 +8,6 @@ pub mod catalogue;
 pub mod names;
 pub mod resource;
 pub mod secret;
+pub mod service;
+pub mod stream;
+pub mod wire;

@@ -26,6 +26,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("file_sink", &["desired", "files", "identity", "snapshot", "store", "x509"]),
     ("sds", &["boards", "identity", "snapshot", "x509"]),
     ("sds", &["boards", "desired", "identity", "snapshot", "x509"]),
+    ("sds", &["boards", "identity", "snapshot", "x509"]),
     ("endpoint", &["x509"]),
     ("envoy", &["desired", "identity"]),
     ("explain", &["desired", "identity", "x509"]),

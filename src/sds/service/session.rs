@@ -1,0 +1,224 @@
+//! One stream's task: waits, lets the pure stream decide, and sends.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use futures_util::stream;
+use http_body_util::StreamBody;
+use hyper::body::{Body, Frame, Incoming};
+use tokio::sync::watch;
+use tonic::Status;
+
+use super::connection::{Open, trailers};
+use super::limits::{COST_OF_NAME, Drawn, FREE_BYTES, Pace};
+use super::requests::{Requests, out_of_memory};
+use super::{Resources, note};
+use crate::boards::{Recipient, RecipientView, Wait};
+use crate::identity::NodeName;
+use crate::sds::resource::Resolution;
+use crate::sds::stream::{Note, Offer, Protocol, Response};
+use crate::snapshot::{View, Watcher};
+
+/// How much of a stream is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// All of it.
+    Stream,
+    /// The first response, for as long as that takes.
+    OneResponse,
+}
+
+/// A stream, its caller, and what it is on the boards.
+pub(super) struct Session<P: Protocol> {
+    open: Open,
+    extent: Extent,
+    ending: watch::Receiver<bool>,
+    requests: Requests<P::Request>,
+    protocol: P,
+    watcher: Watcher,
+    /// What its node calls itself and its service.
+    hints: Option<[String; 2]>,
+    /// On the board from the first request on.
+    recipient: Option<(Recipient, RecipientView)>,
+    waits: Vec<(NodeName, Wait)>,
+    names: Drawn,
+    /// Whether it was told of a request that will never be served.
+    complained: bool,
+    /// Nothing more is to be read.
+    asked: bool,
+    answered: bool,
+}
+
+/// The end of a stream.
+struct End(Status);
+
+impl<P: Protocol> Session<P> {
+    pub(super) fn new(open: Open, body: Incoming, extent: Extent) -> Self {
+        let shared = &open.shared;
+        Self {
+            extent,
+            ending: shared.ending.clone(),
+            requests: Requests::new(body, &shared.allowance),
+            protocol: P::default(),
+            watcher: shared.service.snapshot.watcher(),
+            hints: None,
+            recipient: None,
+            waits: Vec::new(),
+            names: shared.allowance.share(FREE_BYTES),
+            complained: false,
+            asked: false,
+            answered: false,
+            open,
+        }
+    }
+
+    /// The responses as a body. It goes on only when its client takes what it has: a client that
+    /// does not read holds up one response, and its own requests.
+    pub(super) fn into_body(self) -> impl Body<Data = Bytes, Error = Infallible> + Send {
+        enum State<P: Protocol> {
+            Open(Box<Session<P>>, VecDeque<Bytes>),
+            Ended,
+        }
+        let first = State::Open(Box::new(self), VecDeque::new());
+        StreamBody::new(stream::unfold(first, |state| async {
+            let State::Open(mut session, mut pieces) = state else { return None };
+            if pieces.is_empty() {
+                match session.next().await {
+                    Ok(response) => pieces = message(P::encode(&response)),
+                    Err(End(status)) => {
+                        return Some((Ok(Frame::trailers(trailers(&status))), State::Ended));
+                    }
+                }
+            }
+            let piece = pieces.pop_front()?;
+            Some((Ok(Frame::data(piece)), State::Open(session, pieces)))
+        }))
+    }
+
+    /// Waits for the next response.
+    async fn next(&mut self) -> Result<Response, End> {
+        loop {
+            if self.answered && self.extent == Extent::OneResponse {
+                return Err(End(Status::ok("")));
+            }
+            let request = tokio::select! {
+                biased;
+                _ = self.ending.wait_for(|ending| *ending) => return Err(End(Status::ok(""))),
+                request = self.requests.next(), if !self.asked => Some(request),
+                () = self.watcher.changed(), if self.recipient.is_some() => None,
+            };
+            if let Some(request) = request {
+                let Some(request) = request else { return Err(End(Status::ok(""))) };
+                self.take(request.map_err(End)?)?;
+                self.asked = self.extent == Extent::OneResponse;
+                rest(&self.open.requests).await;
+            }
+            if let Some(response) = self.update() {
+                self.answered = true;
+                return Ok(response);
+            }
+        }
+    }
+
+    fn take(&mut self, mut request: P::Request) -> Result<(), End> {
+        let node = P::node(&mut request);
+        if self.recipient.is_none() {
+            let who = note::recipient(node.as_ref(), &*self.open.caller);
+            let recipient = self.open.shared.service.deliveries.connect(who.clone());
+            self.recipient = Some((recipient, who));
+        }
+        if let (None, Some(node)) = (&self.hints, node) {
+            self.hints = Some([node.id, node.cluster]);
+        }
+        let notes = self.protocol.request(request);
+        let notes =
+            notes.map_err(|refusal| End(Status::resource_exhausted(refusal.to_string())))?;
+        let names = self.protocol.names();
+        let cost = names.into_iter().map(|name| name.len() + COST_OF_NAME).sum();
+        if !self.names.resize(cost) {
+            return Err(End(out_of_memory()));
+        }
+        self.tell(notes);
+        Ok(())
+    }
+
+    /// Looks at what there is now. First is said what to watch for, so that nothing changes unseen.
+    fn update(&mut self) -> Option<Response> {
+        let service = &self.open.shared.service;
+        let view = self.open.caller.view();
+        let hints = self.hints.as_ref().map(|hints| hints.each_ref().map(String::as_str));
+        let hints = hints.as_ref().map_or(&[][..], |hints| &hints[..]);
+        let resources = &*service.resources;
+        let mut nodes: Vec<NodeName> = match self.protocol.is_wildcard() {
+            true => view.nodes().cloned().collect(),
+            false => Vec::new(),
+        };
+        for name in self.protocol.names() {
+            nodes.extend(resources.depends_on(name, &view, hints));
+        }
+        self.watcher.watch(&nodes);
+        let update = self.protocol.update(&Seen { resources, view: &view, hints });
+        self.waits.retain(|(node, _)| update.awaits.contains(node));
+        for node in update.awaits {
+            if !self.waits.iter().any(|(waited, _)| *waited == node) {
+                let wait = service.demand.wait_for(&node);
+                self.waits.push((node, wait));
+            }
+        }
+        self.tell(update.notes);
+        update.response
+    }
+
+    fn tell(&mut self, notes: Vec<Note>) {
+        let Some((recipient, who)) = &self.recipient else { return };
+        for note in notes {
+            let repeated = matches!(note, Note::ForeignType { .. } | Note::TooLong { .. });
+            if !(repeated && std::mem::replace(&mut self.complained, true)) {
+                note::tell(note, recipient, who, &self.open.log);
+            }
+        }
+    }
+}
+
+/// Lets others go first, and keeps to the pace of requests.
+async fn rest(pace: &Pace) {
+    tokio::task::coop::consume_budget().await;
+    loop {
+        let wait = pace.take();
+        if wait.is_zero() {
+            return;
+        }
+        tokio::time::sleep(wait).await;
+    }
+}
+
+/// What there is for the caller of one stream.
+struct Seen<'a> {
+    resources: &'a dyn Resources,
+    view: &'a View,
+    hints: &'a [&'a str],
+}
+
+impl Offer for Seen<'_> {
+    fn resolve(&self, name: &str) -> Resolution {
+        self.resources.resolve(name, self.view, self.hints)
+    }
+
+    fn all(&self) -> Vec<String> {
+        self.resources.all(self.view, self.hints)
+    }
+}
+
+/// A gRPC message of these pieces.
+fn message(pieces: Vec<Bytes>) -> VecDeque<Bytes> {
+    let length: usize = pieces.iter().map(Bytes::len).sum();
+    let mut pieces = VecDeque::from(pieces);
+    let first = pieces.pop_front().unwrap_or_default();
+    let mut head = BytesMut::with_capacity(5 + first.len());
+    head.put_u8(0);
+    head.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
+    head.put(first);
+    pieces.push_front(head.freeze());
+    pieces
+}
