@@ -13,6 +13,8 @@ use crate::x509::credential::{Chain, CredentialError};
 use crate::x509::key::{KeyAlgorithm, PrivateKey};
 use crate::x509::profile::LeafProfile;
 
+pub mod transition;
+
 /// What is to be done about one identity.
 #[derive(Debug)]
 pub enum Decision {

@@ -18,7 +18,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("signing", &["authority", "time", "x509"]),
     ("provisioning", &["authority", "signing", "time", "x509"]),
     ("store", &["desired", "files", "identity", "x509"]),
-    ("rotation", &["authority", "desired", "store", "time", "x509"]),
+    (
+        "rotation",
+        &["authority", "boards", "desired", "identity", "snapshot", "store", "time", "x509"],
+    ),
     ("hierarchy", &["authority", "desired", "files", "identity", "store", "time", "x509"]),
     ("snapshot", &["desired", "identity", "x509"]),
     ("boards", &["identity", "snapshot"]),

@@ -1,0 +1,213 @@
+//! What an operator sees of a transition, in types and in words.
+
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
+use crate::identity::NodeName;
+use crate::time::{OffsetDateTime, rfc3339};
+
+/// Something of one node that moves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Transition {
+    /// The node.
+    #[serde(serialize_with = "text")]
+    pub node: NodeName,
+    /// What moves.
+    pub what: What,
+    /// How far it is.
+    pub phase: Phase,
+    /// Since when this phase waits (RFC 3339 when serialised).
+    #[serde(serialize_with = "moment")]
+    pub since: OffsetDateTime,
+    /// Who or what is waited for: the first few.
+    pub waiting: Vec<Waited>,
+    /// How many more there are.
+    pub more: usize,
+    /// Whether a step was taken without waiting to the end.
+    pub forced: bool,
+}
+
+/// What of a node moves. Roots are called by their authority, or by their subject where the mesh
+/// has none for them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase", tag = "kind")]
+pub enum What {
+    /// Its certificate goes from one root to another.
+    Authority {
+        /// Under which its certificate stands, or may still stand.
+        from: String,
+        /// Under which it is to stand.
+        to: String,
+    },
+    /// The roots that it trusts change.
+    Roots {
+        /// On their way to it.
+        added: Vec<String>,
+        /// Not wanted any more, and still needed.
+        kept: Vec<String>,
+    },
+}
+
+/// The phases of a transition, in their order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Phase {
+    /// New roots go out.
+    Spread,
+    /// Whoever is to accept the new certificate can: it is made.
+    Move,
+    /// The new certificate goes out; the old one may still be shown.
+    Drain,
+    /// Old roots go, once nobody stands under them.
+    Drop,
+}
+
+/// Somebody or something that is waited for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Waited {
+    /// Whose state it is about.
+    #[serde(serialize_with = "text")]
+    pub node: NodeName,
+    /// Who, in words; none where nobody in particular.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recipient: Option<String>,
+    /// The SDS name that it asked by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// How it stands with it.
+    pub standing: Standing,
+    /// When this wait ends by itself, if it does.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "perhaps")]
+    pub until: Option<OffsetDateTime>,
+}
+
+/// Why something is waited for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase", tag = "kind", content = "why")]
+pub enum Standing {
+    /// It has not accepted what it was sent.
+    Pending,
+    /// It would not take it, for this reason.
+    Rejected(String),
+    /// It went away and may come back.
+    Away,
+    /// It was connected before this process began.
+    Returning,
+    /// Nobody answers: files, or a node that another process serves.
+    Soaking,
+    /// What it is to have is not published yet.
+    Unpublished,
+    /// The node's certificate may still stand under the root.
+    Under,
+    /// Its new authority cannot sign at the moment.
+    NoSigner,
+}
+
+impl fmt::Display for Waited {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { node, recipient, name, standing, until } = self;
+        let who = recipient.as_deref().unwrap_or("whoever was connected");
+        let name = name.as_deref().unwrap_or("its names");
+        match standing {
+            Standing::Pending => write!(f, "{who} has not accepted {name} of {node} yet"),
+            Standing::Rejected(why) => write!(f, "{who} rejected {name} of {node}: {why}"),
+            Standing::Away => write!(f, "{who}, which had {name} of {node}, is away"),
+            Standing::Returning => {
+                write!(f, "{who} had {name} of {node} before the restart and is not back yet")
+            }
+            Standing::Soaking => {
+                write!(f, "nobody answers for {node}: time is given to whoever reads it")
+            }
+            Standing::Unpublished => write!(f, "the new state of {node} is not published yet"),
+            Standing::Under => write!(f, "the certificate of {node} may still stand under it"),
+            Standing::NoSigner => write!(f, "the new authority of {node} cannot sign now"),
+        }?;
+        match until {
+            Some(until) => write!(f, "; waited for until {}", rfc3339(*until)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Something that an operator should hear of, once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// The node that it is about.
+    pub node: NodeName,
+    /// A sentence that names it.
+    pub text: String,
+}
+
+fn text<S: Serializer>(value: &impl fmt::Display, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(value)
+}
+
+fn moment<S: Serializer>(at: &OffsetDateTime, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(&rfc3339(*at))
+}
+
+fn perhaps<S: Serializer>(at: &Option<OffsetDateTime>, to: S) -> Result<S::Ok, S::Error> {
+    match at {
+        Some(at) => moment(at, to),
+        None => to.serialize_none(),
+    }
+}
+
+/// Those waited for, the first few by name: a transition may wait for thousands.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Waiting {
+    pub(super) first: Vec<Waited>,
+    pub(super) count: usize,
+    /// When the first of them ends by itself.
+    pub(super) until: Option<OffsetDateTime>,
+}
+
+impl Waiting {
+    const NAMED: usize = 20;
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    pub(super) fn add(&mut self, waited: Waited) {
+        self.count += 1;
+        self.until = sooner(self.until, waited.until);
+        if self.first.len() < Self::NAMED {
+            self.first.push(waited);
+        }
+    }
+
+    pub(super) fn add_all(&mut self, other: &Self) {
+        self.count += other.count;
+        self.until = sooner(self.until, other.until);
+        let room = Self::NAMED - self.first.len();
+        self.first.extend(other.first.iter().take(room).cloned());
+    }
+
+    pub(super) fn more(&self) -> usize {
+        self.count - self.first.len()
+    }
+
+    /// The first few in one line.
+    pub(super) fn in_words(&self) -> String {
+        let mut words: Vec<_> = self.first.iter().take(3).map(ToString::to_string).collect();
+        match self.count.saturating_sub(words.len()) {
+            0 => {}
+            more => words.push(format!("and {more} more")),
+        }
+        words.join("; ")
+    }
+}
+
+pub(super) fn sooner(
+    one: Option<OffsetDateTime>,
+    other: Option<OffsetDateTime>,
+) -> Option<OffsetDateTime> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}
