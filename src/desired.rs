@@ -10,6 +10,7 @@ pub mod mesh_file;
 pub mod problem;
 mod reader;
 pub mod schema;
+pub mod watch;
 
 use std::path::PathBuf;
 use std::time::Duration;

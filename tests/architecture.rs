@@ -77,6 +77,8 @@ const EDGES: &[(&str, &[&str])] = &[
     ("indicatif", &["cli"]),
     ("miette", &["cli"]),
     ("nix", &["store"]),
+    ("nix", &["issue"]),
+    ("notify", &["desired"]),
     ("pkcs8", &["x509"]),
     ("prost", &["sds"]),
     ("rcgen", &["authority", "x509"]),

@@ -79,7 +79,35 @@ impl fmt::Display for MeshFileError {
     }
 }
 
+impl MeshFileError {
+    /// All that is wrong, a line for each problem: `FILE:LINE:COLUMN: error: ...`.
+    pub fn in_full(&self) -> String {
+        in_full(&self.path, &self.text, &self.problems).join("\n")
+    }
+}
+
+/// Each of `problems` in a line, with its place and what to do about it.
+fn in_full(path: &Path, text: &str, problems: &[Problem]) -> Vec<String> {
+    let line = |problem: &Problem| {
+        let (line, column) = place(text, problem.span.start);
+        let severity = match problem.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+            Severity::Note => "note",
+        };
+        let help = problem.help.as_ref().map(|help| format!(" ({help})")).unwrap_or_default();
+        format!("{}:{line}:{column}: {severity}: {}{help}", path.display(), problem.message)
+    };
+    problems.iter().map(line).collect()
+}
+
 impl MeshFile {
+    /// The warnings, a line for each: `FILE:LINE:COLUMN: warning: ...`. `path` and `contents` are
+    /// those that were read.
+    pub fn warnings_in_full(&self, path: &Path, contents: &[u8]) -> Vec<String> {
+        in_full(path, &String::from_utf8_lossy(contents), &self.warnings)
+    }
+
     /// Reads the mesh file `contents` that came from `path`, whose directory is where the relative
     /// paths in it begin.
     ///
