@@ -107,10 +107,18 @@ fn definitions() -> Value {
             "type": "object",
             "additionalProperties": false,
             "required": ["certificates"],
-            "properties": { "certificates": {
-                "description": "PEM: one root certificate or more.",
-                "$ref": "#/$defs/file"
-            } }
+            "properties": {
+                "certificates": {
+                    "description": "PEM: one root certificate or more.",
+                    "$ref": "#/$defs/file"
+                },
+                "trustDomain": {
+                    "description": "The SPIFFE trust domain that they vouch for; the mesh's own \
+                                    by default.",
+                    "type": "string",
+                    "pattern": TRUST_DOMAIN
+                }
+            }
         },
         "subject": subject(),
         "trust": {
@@ -151,6 +159,16 @@ fn definitions() -> Value {
             "default": "0600",
             "examples": ["0600", "0640"]
         },
+        "attest": {
+            "description": "Who may ask a running agent for it: any, or what must hold of the \
+                            process. Without it, processes of the agent's own user and container.",
+            "anyOf": [
+                { "enum": ["any", ["any"]] },
+                { "$ref": "#/$defs/selectors" },
+                { "type": "array", "minItems": 1, "items": { "$ref": "#/$defs/selectors" } }
+            ]
+        },
+        "selectors": selectors(),
         "nodes": {
             "type": ["object", "null"],
             "propertyNames": { "pattern": NAME },
@@ -282,6 +300,30 @@ fn subject() -> Value {
     })
 }
 
+fn selectors() -> Value {
+    let number = json!({
+        "anyOf": [
+            { "type": "integer", "minimum": 0, "maximum": 4_294_967_294_u32 },
+            { "type": "string", "pattern": "^[0-9]{1,10}$" }
+        ]
+    });
+    let text = |description: &str, pattern: &str| json!({ "description": description, "type": "string", "pattern": pattern });
+    json!({
+        "description": "What must hold of a process, by the kernel's word: all of it.",
+        "type": "object",
+        "additionalProperties": false,
+        "minProperties": 1,
+        "properties": {
+            "uid": number,
+            "gid": number,
+            "executable": text("The path of its executable, as the process sees it.", "^/.*[^/]$"),
+            "sha256": text("The SHA-256 of its executable.", "^[0-9A-Fa-f]{64}$"),
+            "pod": text("The UID of its Kubernetes pod.", "^[0-9A-Za-z-]{1,64}$"),
+            "container": text("The id of its container.", "^[0-9A-Za-z_.-]{1,128}$")
+        }
+    })
+}
+
 fn node() -> Value {
     json!({
         "type": ["object", "null"],
@@ -327,7 +369,8 @@ fn node() -> Value {
                 "$ref": "#/$defs/duration"
             },
             "keyAlgorithm": { "$ref": "#/$defs/keyAlgorithm" },
-            "files": { "$ref": "#/$defs/files" }
+            "files": { "$ref": "#/$defs/files" },
+            "attest": { "$ref": "#/$defs/attest" }
         },
         "not": {
             "type": "object",
@@ -363,7 +406,8 @@ fn defaults() -> Value {
                     "group": { "$ref": "#/$defs/account" },
                     "mode": { "$ref": "#/$defs/fileMode" }
                 }
-            }
+            },
+            "attest": { "$ref": "#/$defs/attest" }
         }
     })
 }

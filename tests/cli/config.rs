@@ -94,8 +94,8 @@ Error:
    :                            ^^^^^
  8 |   red:   {{ authority: ca_1, spiffePath: /green }}
    `----
-  help: did you mean `trust`? (known here: authority, trust, lifetime, keyAlgorithm, dnsNames,
-        spiffePath, callers, listener, backends, files)
+  help: did you mean `trust`? (known here: authority, trust, lifetime, keyAlgorithm, attest,
+        dnsNames, spiffePath, callers, listener, backends, files)
 
 Error: 
   x `red` and `green` would both be spiffe://example.org/green

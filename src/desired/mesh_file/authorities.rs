@@ -117,9 +117,12 @@ impl<'a> Kind<'a> {
             let mut reader = MappingReader::new(node, "`trustOnly`", scope.problems)?;
             reader.must_have("certificates");
             let certificates = file(&mut reader, "certificates", scope);
+            let trust_domain = reader.parsed("trustDomain", TrustDomain::parse);
             reader.finish();
-            let certificates = certificates.map(|path| path.value).unwrap_or_default();
-            return Some(Self::TrustOnly(TrustOnlyAuthority { certificates, trust_domain: None }));
+            return Some(Self::TrustOnly(TrustOnlyAuthority {
+                certificates: certificates.map(|path| path.value).unwrap_or_default(),
+                trust_domain: trust_domain.map(|domain| domain.value),
+            }));
         }
         let (_, node) = local?;
         Self::read_local(MappingReader::new(node, "`local`", scope.problems)?, scope)

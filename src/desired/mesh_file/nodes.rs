@@ -1,10 +1,11 @@
 //! The virtual nodes and gateways of a mesh file, as they are written, and the defaults for them.
 
+use super::attest::attest;
 use super::values::{Texts, account, distinct, file_mode, listener_mode, texts};
 use crate::desired::document::{Node, Spanned, Value};
 use crate::desired::problem::{Problem, Problems};
 use crate::desired::reader::{self, MappingReader};
-use crate::desired::{Account, ListenerMode};
+use crate::desired::{Account, Grant, ListenerMode};
 use crate::identity::{DnsName, NodeName};
 use crate::time::Lifetime;
 use crate::x509::key::KeyAlgorithm;
@@ -22,6 +23,7 @@ pub struct Settings<'a> {
     pub owner: Option<Account>,
     pub group: Option<Account>,
     pub file_mode: Option<u32>,
+    pub attest: Option<Vec<Grant>>,
 }
 
 /// A node or gateway as it is written.
@@ -70,6 +72,7 @@ impl<'a> Settings<'a> {
             trust: texts(reader, "trust"),
             lifetime: reader.parsed("lifetime", Lifetime::parse),
             key_algorithm: reader.parsed("keyAlgorithm", str::parse).map(|it| it.value),
+            attest: attest(reader),
             ..Self::default()
         }
     }

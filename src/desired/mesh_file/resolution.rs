@@ -135,7 +135,12 @@ impl<'a> Context<'a> {
                 group: settings.group.clone().or_else(|| defaults.group.clone()),
                 mode: settings.file_mode.or(defaults.file_mode).unwrap_or(DEFAULT_FILE_MODE),
             },
-            attest: Vec::new(),
+            attest: settings
+                .attest
+                .as_ref()
+                .or(defaults.attest.as_ref())
+                .cloned()
+                .unwrap_or_default(),
         })
     }
 

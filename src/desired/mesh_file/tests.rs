@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::*;
 use crate::desired::{
-    Account, Authority, Caller, Identity, ImportedAuthority, ListenerMode, LocalAuthority,
-    TrustOnlyAuthority,
+    Account, Authority, Caller, Grant, Identity, ImportedAuthority, ListenerMode, LocalAuthority,
+    Selectors, TrustOnlyAuthority,
 };
 use crate::identity::{AuthorityName, NodeName};
 use crate::time::Lifetime;
@@ -116,7 +116,8 @@ fn every_field_reaches_its_place() {
         })
     );
     let certificates = "/mesh/partner.pem".into();
-    let partner = Authority::TrustOnly(TrustOnlyAuthority { certificates, trust_domain: None });
+    let trust_domain = Some(TrustDomain::parse("partner.example").unwrap());
+    let partner = Authority::TrustOnly(TrustOnlyAuthority { certificates, trust_domain });
     assert_eq!(authority(&desired, "partner"), &partner);
 
     let front = node(&desired, "front");
@@ -138,6 +139,20 @@ fn every_field_reaches_its_place() {
     assert_eq!(front.files.owner, Some(Account::Id(101)));
     assert_eq!(front.files.group, Some(Account::Name("envoy".to_owned())));
     assert_eq!(front.files.mode, 0o600);
+    let envoy = Selectors {
+        uid: Some(0),
+        gid: Some(1337),
+        executable: Some("/usr/local/bin/envoy".into()),
+        ..Selectors::default()
+    };
+    let contained = Selectors {
+        sha256: text(&"0123456789abcdef".repeat(4)),
+        pod: text("9ad31421-f95b-4fb7-a5ea-6a9bf8a3d8a8"),
+        container: text("6d2b5f5c"),
+        ..Selectors::default()
+    };
+    assert_eq!(front.attest, [Grant::Process(envoy), Grant::Process(contained)]);
+    assert_eq!(node(&desired, "ingress").attest, [Grant::Any]);
 }
 
 #[test]
@@ -154,6 +169,8 @@ fn defaults_fill_in_what_a_node_leaves_out_and_its_own_word_wins() {
     assert_eq!(colors.listener.mode, ListenerMode::Permissive);
     assert_eq!(colors.files.owner, Some(Account::Name("envoy".to_owned())));
     assert_eq!((&colors.files.group, colors.files.mode), (&Some(Account::Id(1337)), 0o640));
+    let user = Selectors { uid: Some(101), ..Selectors::default() };
+    assert_eq!(colors.attest, [Grant::Process(user)]);
     // Its own `trust` stands for both directions, before a default for one of them.
     let ingress = node(&desired, "ingress");
     assert_eq!(names(ingress.listener.trust.names()), ["issuing"]);

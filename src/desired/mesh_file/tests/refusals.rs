@@ -2,6 +2,7 @@
 
 use super::told;
 
+mod attest;
 mod authorities;
 mod frame;
 mod nodes;

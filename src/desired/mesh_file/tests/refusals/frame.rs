@@ -168,7 +168,7 @@ fn defaults_that_cannot_be() {
             (
                 "  authority: ca_1\n  dnsNames: [x]\n  files: {name: x, mode: '0660'}\n",
                 &[
-                    "7:3 error: `defaults` has no field `dnsNames` -> known here: authority, trust, lifetime, keyAlgorithm, listener, files",
+                    "7:3 error: `defaults` has no field `dnsNames` -> known here: authority, trust, lifetime, keyAlgorithm, attest, listener, files",
                     "8:11 error: `defaults.files` has no field `name` -> known here: owner, group, mode",
                 ],
             ),

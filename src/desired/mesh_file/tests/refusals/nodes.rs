@@ -73,8 +73,8 @@ fn nodes_that_cannot_be() {
             (
                 "  a: {authority: ca_1, trsut: [ca_1], secrets: x}\n",
                 &[
-                    "5:24 error: a virtual node has no field `trsut` -> did you mean `trust`? (known here: authority, trust, lifetime, keyAlgorithm, dnsNames, spiffePath, callers, listener, backends, files)",
-                    "5:39 error: a virtual node has no field `secrets` -> known here: authority, trust, lifetime, keyAlgorithm, dnsNames, spiffePath, callers, listener, backends, files",
+                    "5:24 error: a virtual node has no field `trsut` -> did you mean `trust`? (known here: authority, trust, lifetime, keyAlgorithm, attest, dnsNames, spiffePath, callers, listener, backends, files)",
+                    "5:39 error: a virtual node has no field `secrets` -> known here: authority, trust, lifetime, keyAlgorithm, attest, dnsNames, spiffePath, callers, listener, backends, files",
                 ],
             ),
             (
