@@ -16,6 +16,8 @@
 //! - [`issue`]: one turn of it all, into a directory.
 //! - [`snapshot`]: the published state, watched by who serves it.
 //! - [`boards`]: who waits, and who has what.
+//! - [`attest`]: who is calling, and what of the snapshot is theirs.
+//! - [`listening`]: the sockets on which callers come in.
 //! - [`sds`]: serves the snapshot to Envoys.
 //! - [`file_sink`]: writes the snapshot for Envoys that read files.
 //! - [`envoy`]: what a node's Envoy has to be told.
@@ -48,6 +50,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod attest;
 pub mod authority;
 pub mod boards;
 pub mod cli;
@@ -60,6 +63,7 @@ pub mod files;
 pub mod hierarchy;
 pub mod identity;
 pub mod issue;
+pub mod listening;
 pub mod provisioning;
 pub mod rotation;
 pub mod sds;

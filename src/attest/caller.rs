@@ -1,0 +1,139 @@
+//! One caller, for as long as its connection lasts.
+
+use std::fmt::{self, Write as _};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::snapshot::{Caller, View};
+use crate::x509::printable::printable;
+
+use super::attestor::Attestor;
+use super::index::Index;
+use super::process::{Process, Stranger};
+
+/// What is known of a caller.
+#[derive(Debug)]
+pub(super) enum Presented {
+    Process(Process),
+    Remote(SocketAddr),
+    Stranger(Stranger),
+    Unknown(io::Error),
+}
+
+/// A caller and what it may see.
+pub(super) struct Attested {
+    attestor: Arc<Attestor>,
+    presented: Presented,
+    /// What it may see, under the index of that number.
+    seen: Mutex<Option<(u64, View)>>,
+    told_of: AtomicBool,
+}
+
+impl Attested {
+    pub(super) fn new(attestor: Arc<Attestor>, presented: Presented) -> Self {
+        let (seen, told_of) = (Mutex::default(), AtomicBool::new(false));
+        Self { attestor, presented, seen, told_of }
+    }
+
+    /// Says once that it may have nothing, and what it would have taken.
+    fn tell(&self, index: &Index) {
+        if index.is_empty() || self.told_of.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let (which, nearest) = match &self.presented {
+            Presented::Process(process) => ((process.pid, process.started), Some(&process.facts)),
+            Presented::Stranger(stranger) => ((stranger.pid, 0), None),
+            Presented::Remote(_) | Presented::Unknown(_) => ((0, 0), None),
+        };
+        let Some(passed_over) = self.attestor.held.tells_of(which) else { return };
+        let would_fit = match nearest {
+            Some(facts) => index.nearest(facts, self.attestor.agent.uid),
+            None => "only a node with attest: any".to_owned(),
+        };
+        tracing::warn!(
+            caller = self.in_words(),
+            would_fit,
+            passed_over,
+            "a caller is held: no node's attest: fits it"
+        );
+    }
+}
+
+impl Caller for Attested {
+    fn in_words(&self) -> String {
+        match &self.presented {
+            Presented::Process(process) => process.to_string(),
+            Presented::Remote(address) => format!("{address}, which TCP tells nothing more about"),
+            Presented::Stranger(stranger) => stranger.to_string(),
+            Presented::Unknown(error) => format!("a caller whom the kernel does not name: {error}"),
+        }
+    }
+
+    fn view(&self) -> View {
+        let index = self.attestor.index();
+        let seen = || self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((number, view)) = &*seen()
+            && *number == index.number
+        {
+            return view.clone();
+        }
+        let view = match &self.presented {
+            Presented::Process(process) => {
+                index.for_process(&process.facts, || self.attestor.hashes.sha256(process))
+            }
+            _ => index.for_anybody(),
+        };
+        if view.nodes().next().is_none() {
+            self.tell(&index);
+        }
+        *seen() = Some((index.number, view.clone()));
+        view
+    }
+}
+
+impl fmt::Display for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let facts = &self.facts;
+        write!(f, "uid {}, gid {}, pid {} (", facts.uid, facts.gid, self.pid)?;
+        match (&facts.executable, self.obstacle) {
+            (Some(path), _) => f.write_str(&printable(&path.to_string_lossy()))?,
+            (None, Some(io::ErrorKind::PermissionDenied)) => f.write_str(
+                "executable unknown: the agent may not look at it; that takes root or \
+                 CAP_SYS_PTRACE",
+            )?,
+            (None, obstacle) => {
+                f.write_str("executable unknown")?;
+                if let Some(obstacle) = obstacle {
+                    write!(f, ": {obstacle}")?;
+                }
+            }
+        }
+        f.write_char(')')?;
+        if let Some(pod) = &facts.cgroup.pod {
+            write!(f, ", pod {pod}")?;
+        }
+        if let Some(container) = &facts.cgroup.container {
+            write!(f, ", container {container}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Stranger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { uid, gid, pid } = self;
+        write!(f, "uid {uid}, gid {gid}, ")?;
+        match pid {
+            0 => f.write_str("a process of a PID namespace that the agent cannot see"),
+            _ => write!(f, "pid {pid} (gone before it could be looked at)"),
+        }
+    }
+}
+
+impl fmt::Debug for Attested {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Attested").field(&self.in_words()).finish()
+    }
+}

@@ -1,0 +1,260 @@
+//! Connections, each with the caller on its other side.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_util::stream::{self, Stream, StreamExt};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tonic::transport::server::Connected;
+
+use super::listener::{Listener, Socket};
+use crate::snapshot::Caller;
+
+/// How many connections there may be at one moment, unless said otherwise. Those beyond wait in the
+/// socket's queue until one ends.
+pub const MAX_CONNECTIONS: usize = 10_000;
+
+/// How many callers are being looked at at one moment, so that a burst is.
+const LOOKED_AT: usize = 64;
+
+/// How long nothing is accepted after a failure, at first and at most: what was used up (file
+/// descriptors, memory) does not come back at once.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// The other side of a connection, for whoever can tell who that is.
+#[derive(Debug)]
+pub enum Peer<'a> {
+    /// A connected Unix socket; the kernel knows who called.
+    Unix(BorrowedFd<'a>),
+    /// A connected TCP socket; nobody knows.
+    Tcp(SocketAddr),
+}
+
+/// Says who is calling. May block: it is called on threads that may.
+pub type Attest = Arc<dyn Fn(Peer<'_>) -> Arc<dyn Caller> + Send + Sync>;
+
+/// A connection and its caller, who is also its [`Connected::ConnectInfo`].
+pub struct Connection {
+    bytes: Bytes,
+    caller: Arc<dyn Caller>,
+    _place: OwnedSemaphorePermit,
+}
+
+#[derive(Debug)]
+enum Bytes {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+/// A socket that connections are taken from.
+enum Door {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+/// What is kept between two connections.
+struct Accepting {
+    door: Door,
+    name: String,
+    places: Arc<Semaphore>,
+    /// How long the next failure is waited out; none while all is well.
+    pause: Option<Duration>,
+}
+
+/// The connections of all `listeners` together, at most `limit` at one moment. Never ends and gives
+/// no error: what fails is logged and tried again. Whoever drops the stream has ceased to accept;
+/// the listeners themselves stay as they are. Must be called inside a tokio runtime.
+///
+/// # Errors
+/// When a socket cannot be made ready.
+pub fn incoming(
+    listeners: &[Listener],
+    attest: Attest,
+    limit: usize,
+) -> io::Result<impl Stream<Item = io::Result<Connection>> + Send + Unpin + use<>> {
+    let places = Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS)));
+    let accepting = listeners.iter().map(|listener| {
+        let door = match listener.duplicate()? {
+            Socket::Tcp(socket) => Door::Tcp(TcpListener::from_std(socket)?),
+            Socket::Unix(socket) => Door::Unix(UnixListener::from_std(socket)?),
+        };
+        let places = Arc::clone(&places);
+        let accepting = Accepting { door, name: listener.in_words(), places, pause: None };
+        Ok(stream::unfold(accepting, |mut accepting| async move {
+            let next = accepting.next().await?;
+            Some((next, accepting))
+        })
+        .boxed())
+    });
+    let accepted = stream::select_all(accepting.collect::<io::Result<Vec<_>>>()?);
+    let connections = accepted
+        .map(move |(bytes, place)| look_at(bytes, place, Arc::clone(&attest)))
+        .buffer_unordered(LOOKED_AT)
+        .filter_map(|connection| std::future::ready(connection.map(Ok)));
+    Ok(connections)
+}
+
+/// Learns who is calling, on a thread that may block.
+async fn look_at(bytes: Bytes, place: OwnedSemaphorePermit, attest: Attest) -> Option<Connection> {
+    let looking = tokio::task::spawn_blocking(move || {
+        let caller = match &bytes {
+            Bytes::Unix(stream) => attest(Peer::Unix(stream.as_fd())),
+            Bytes::Tcp(stream) => attest(Peer::Tcp(stream.peer_addr().ok()?)),
+        };
+        Some(Connection { bytes, caller, _place: place })
+    });
+    match looking.await {
+        Ok(connection) => connection,
+        Err(error) => {
+            tracing::error!(%error, "a connection was dropped: its caller could not be looked at");
+            None
+        }
+    }
+}
+
+impl Accepting {
+    /// The next connection; none when the process is ending.
+    async fn next(&mut self) -> Option<(Bytes, OwnedSemaphorePermit)> {
+        let place = match Arc::clone(&self.places).try_acquire_owned() {
+            Ok(place) => place,
+            Err(_) => {
+                tracing::warn!(
+                    socket = self.name,
+                    "as many connections as are allowed: further callers wait until one ends"
+                );
+                Arc::clone(&self.places).acquire_owned().await.ok()?
+            }
+        };
+        loop {
+            match self.door.accept().await {
+                Ok(bytes) => {
+                    if self.pause.take().is_some() {
+                        tracing::info!(socket = self.name, "accepting connections again");
+                    }
+                    return Some((bytes, place));
+                }
+                // The caller's own doing, and over.
+                Err(error) if is_of_the_caller(&error) => {}
+                Err(error) => self.wait_out(&error).await,
+            }
+        }
+    }
+
+    async fn wait_out(&mut self, error: &io::Error) {
+        let pause = self.pause.unwrap_or_else(|| {
+            tracing::error!(
+                socket = self.name,
+                %error,
+                "cannot accept connections; trying again until it works (too many open files: \
+                 raise the limit, LimitNOFILE= in a unit)"
+            );
+            FIRST_PAUSE
+        });
+        self.pause = Some((pause * 2).min(LONGEST_PAUSE));
+        tokio::time::sleep(pause).await;
+    }
+}
+
+fn is_of_the_caller(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
+}
+
+impl Door {
+    async fn accept(&self) -> io::Result<Bytes> {
+        Ok(match self {
+            Self::Tcp(listener) => {
+                let (stream, _) = listener.accept().await?;
+                // Small answers are sent at once; where that cannot be set they come later.
+                let _ = stream.set_nodelay(true);
+                Bytes::Tcp(stream)
+            }
+            Self::Unix(listener) => Bytes::Unix(listener.accept().await?.0),
+        })
+    }
+}
+
+impl Connection {
+    /// Who is on the other side.
+    pub fn caller(&self) -> &Arc<dyn Caller> {
+        &self.caller
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").field("caller", &self.caller).finish_non_exhaustive()
+    }
+}
+
+impl Connected for Connection {
+    type ConnectInfo = Arc<dyn Caller>;
+
+    fn connect_info(&self) -> Self::ConnectInfo {
+        Arc::clone(&self.caller)
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match &mut self.bytes {
+            Bytes::Tcp(stream) => Pin::new(stream).poll_read(context, buffer),
+            Bytes::Unix(stream) => Pin::new(stream).poll_read(context, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match &mut self.bytes {
+            Bytes::Tcp(stream) => Pin::new(stream).poll_write(context, bytes),
+            Bytes::Unix(stream) => Pin::new(stream).poll_write(context, bytes),
+        }
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match &mut self.bytes {
+            Bytes::Tcp(stream) => Pin::new(stream).poll_write_vectored(context, slices),
+            Bytes::Unix(stream) => Pin::new(stream).poll_write_vectored(context, slices),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.bytes {
+            Bytes::Tcp(stream) => Pin::new(stream).poll_flush(context),
+            Bytes::Unix(stream) => Pin::new(stream).poll_flush(context),
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.bytes {
+            Bytes::Tcp(stream) => Pin::new(stream).poll_shutdown(context),
+            Bytes::Unix(stream) => Pin::new(stream).poll_shutdown(context),
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! A listening socket at a path: put there whole, in the place of a dead one, and taken away only
+//! while it is ours.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+
+use nix::sys::socket::{getsockopt, sockopt};
+use rustix::fs::{self, AtFlags, FileType, FlockOperation, Gid, Mode, OFlags, RenameFlags};
+use rustix::io::Errno;
+use rustix::net::{self, AddressFamily, SocketFlags, SocketType};
+use serde::{Deserialize, Serialize};
+
+use super::address::{MAX_PATH, Place, system, with_suffix};
+use super::{ListeningError, SocketAccess};
+
+/// How many callers may wait to be accepted; the kernel lowers it to `net.core.somaxconn`. A caller
+/// that finds the queue full is refused if it does not wait, as Envoy does not.
+const BACKLOG: i32 = 4096;
+
+/// A socket's file, known again by its inode.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+pub(super) struct SocketFile {
+    pub(super) path: PathBuf,
+    device: u64,
+    inode: u64,
+}
+
+/// What lies where a socket shall be.
+enum Occupant {
+    Nobody,
+    /// A socket that refuses: whoever listened is gone.
+    Dead,
+}
+
+/// Binds a socket in a file beside `path` and renames it into its place, so that at no moment
+/// somebody finds a socket there that does not listen.
+pub(super) fn bind(
+    path: &Path,
+    access: SocketAccess,
+) -> Result<(UnixListener, SocketFile), ListeningError> {
+    let length = path.as_os_str().len();
+    if length > MAX_PATH {
+        return Err(ListeningError::PathTooLong { path: path.to_owned(), length });
+    }
+    access.check()?;
+    bind_anywhere(path, access)
+}
+
+/// The same for a socket that only we call, by way of [`Place::address`]: its path may be longer.
+pub(super) fn bind_anywhere(
+    path: &Path,
+    access: SocketAccess,
+) -> Result<(UnixListener, SocketFile), ListeningError> {
+    let place = Place::make(path)?;
+    let _lock = lock(&place)?;
+    let occupant = occupant(&place, path)?;
+    let temporary = {
+        let mut name = OsString::from(".");
+        name.push(&place.name);
+        with_suffix(&name, &format!(".{}", std::process::id()))
+    };
+    let bound = listen(&place, &temporary, access)
+        .and_then(|(socket, stat)| put(&place, &temporary, &occupant).map(|()| (socket, stat)));
+    let (socket, stat) = bound.inspect_err(|_| {
+        // Best effort: the failure itself is what matters, and the next start clears it away.
+        let _ = fs::unlinkat(&place.directory, &temporary, AtFlags::empty());
+    })?;
+    let file = SocketFile { path: path.to_owned(), device: stat.st_dev, inode: stat.st_ino };
+    Ok((UnixListener::from(socket), file))
+}
+
+impl SocketFile {
+    /// Takes the file away if it is still the one that we put there.
+    pub(super) fn remove(&self) -> Result<(), ListeningError> {
+        let place = Place::open(&self.path)?;
+        let _lock = lock(&place)?;
+        match fs::statat(&place.directory, &place.name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) if (stat.st_dev, stat.st_ino) == (self.device, self.inode) => {
+                fs::unlinkat(&place.directory, &place.name, AtFlags::empty())
+                    .map_err(|errno| system("remove", &self.path, errno))
+            }
+            Ok(_) | Err(Errno::NOENT) => Ok(()),
+            Err(errno) => Err(system("look at", &self.path, errno)),
+        }
+    }
+}
+
+/// Keeps apart two who start at one moment, for as long as the file is open. The file stays: who
+/// waits for it must not come to hold a file that is no longer there.
+fn lock(place: &Place) -> Result<OwnedFd, ListeningError> {
+    let name = with_suffix(&place.name, ".lock");
+    let path = place.beside(&name);
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = fs::openat(&place.directory, &name, flags, Mode::RUSR | Mode::WUSR)
+        .map_err(|errno| system("open", &path, errno))?;
+    rustix::io::retry_on_intr(|| fs::flock(&file, FlockOperation::LockExclusive))
+        .map_err(|errno| system("lock", &path, errno))?;
+    Ok(file)
+}
+
+/// Says whether the place is free to be taken.
+fn occupant(place: &Place, path: &Path) -> Result<Occupant, ListeningError> {
+    match fs::statat(&place.directory, &place.name, AtFlags::SYMLINK_NOFOLLOW) {
+        Err(Errno::NOENT) => return Ok(Occupant::Nobody),
+        Err(errno) => return Err(system("look at", path, errno)),
+        Ok(stat) if FileType::from_raw_mode(stat.st_mode) != FileType::Socket => {
+            return Err(ListeningError::NotASocket { path: path.to_owned() });
+        }
+        Ok(_) => {}
+    }
+    // A queue that is full shows somebody alive; it must not make us wait.
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let caller = net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)
+        .map_err(|errno| system("call", path, errno))?;
+    let address = place.address(&place.name).map_err(|source| system("call", path, source))?;
+    match net::connect(&caller, &address) {
+        Ok(()) => Err(ListeningError::InUse { path: path.to_owned(), by: listener_of(&caller) }),
+        Err(Errno::AGAIN) => {
+            let by = "a process that does not answer".to_owned();
+            Err(ListeningError::InUse { path: path.to_owned(), by })
+        }
+        Err(Errno::CONNREFUSED) => Ok(Occupant::Dead),
+        Err(Errno::NOENT) => Ok(Occupant::Nobody),
+        Err(errno) => Err(ListeningError::Unclear { path: path.to_owned(), source: errno.into() }),
+    }
+}
+
+/// Who listens on the other side of a connected socket: the kernel keeps who called listen(2).
+fn listener_of(caller: &OwnedFd) -> String {
+    let listener = getsockopt(caller, sockopt::PeerCredentials).map(|listener| listener.pid());
+    // One of another PID namespace has no number here.
+    let Some(pid) = listener.ok().filter(|pid| *pid != 0) else {
+        return "another process".to_owned();
+    };
+    match std::fs::read_link(format!("/proc/{pid}/exe")) {
+        Ok(executable) => format!("process {pid} ({})", executable.display()),
+        Err(_) => format!("process {pid}"),
+    }
+}
+
+/// A listening socket under a name that nobody calls.
+fn listen(
+    place: &Place,
+    name: &OsString,
+    access: SocketAccess,
+) -> Result<(OwnedFd, fs::Stat), ListeningError> {
+    let path = place.beside(name);
+    let failed = |operation| {
+        let path = path.clone();
+        move |errno: Errno| system(operation, &path, errno)
+    };
+    match fs::unlinkat(&place.directory, name, AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => {}
+        Err(errno) => return Err(failed("remove")(errno)),
+    }
+    let socket =
+        net::socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
+            .map_err(failed("make a socket for"))?;
+    let address = place.address(name).map_err(|source| system("bind", &path, source))?;
+    net::bind(&socket, &address).map_err(failed("bind"))?;
+    // Before it listens: until then nobody can connect, whatever the umask left.
+    if let Some(group) = access.group {
+        let group = Some(Gid::from_raw(group));
+        fs::chownat(&place.directory, name, None, group, AtFlags::SYMLINK_NOFOLLOW)
+            .map_err(failed("set the group of"))?;
+    }
+    fs::chmodat(&place.directory, name, Mode::from_raw_mode(access.mode), AtFlags::empty())
+        .map_err(failed("set the mode of"))?;
+    net::listen(&socket, BACKLOG).map_err(failed("listen on"))?;
+    let stat =
+        fs::statat(&place.directory, name, AtFlags::SYMLINK_NOFOLLOW).map_err(failed("look at"))?;
+    Ok((socket, stat))
+}
+
+/// Renames the socket into its place; where nobody was, nobody else's is overwritten.
+fn put(place: &Place, temporary: &OsString, occupant: &Occupant) -> Result<(), ListeningError> {
+    let path = place.beside(&place.name);
+    let flags = match occupant {
+        Occupant::Dead => RenameFlags::empty(),
+        Occupant::Nobody => RenameFlags::NOREPLACE,
+    };
+    let directory = &place.directory;
+    match fs::renameat_with(directory, temporary, directory, &place.name, flags) {
+        // Not every file system knows how to refuse to replace.
+        Err(Errno::INVAL | Errno::NOSYS) if matches!(occupant, Occupant::Nobody) => {
+            fs::renameat(directory, temporary, directory, &place.name)
+        }
+        put => put,
+    }
+    .map_err(|errno| match errno {
+        Errno::EXIST => {
+            ListeningError::InUse { path, by: "a process that came between".to_owned() }
+        }
+        errno => {
+            let path: &Path = &place.beside(&place.name);
+            let source: io::Error = errno.into();
+            system("put the socket at", path, source)
+        }
+    })
+}
