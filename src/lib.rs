@@ -21,6 +21,7 @@
 //! - [`sds`]: serves the snapshot to Envoys.
 //! - [`file_sink`]: writes the snapshot for Envoys that read files.
 //! - [`envoy`]: what a node's Envoy has to be told.
+//! - [`engine`]: the loop that keeps all of it fresh.
 //! - [`explain`]: whether two nodes of a mesh accept each other.
 //! - [`endpoint`]: what a live TLS endpoint shows of itself.
 //! - [`cli`]: the command line; the only room that may use all the others.
@@ -57,6 +58,7 @@ pub mod cli;
 pub mod desired;
 pub mod endpoint;
 pub mod envoy;
+pub mod engine;
 pub mod explain;
 pub mod file_sink;
 pub mod files;
