@@ -1,9 +1,10 @@
-//! What the tests share: the real certctl, openssl, the tools that `make tools` installs, and
-//! waiting.
+//! What the tests share: the real certctl, also as a running agent, openssl, the tools that `make
+//! tools` installs, and waiting.
 //!
 //! Every test crate compiles this module for itself and uses a part of it.
 #![allow(dead_code, reason = "no crate uses all of it")]
 
+pub mod agent;
 pub mod openssl;
 pub mod program;
 pub mod sds_client;
