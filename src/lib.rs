@@ -22,6 +22,9 @@
 //! - [`file_sink`]: writes the snapshot for Envoys that read files.
 //! - [`envoy`]: what a node's Envoy has to be told.
 //! - [`engine`]: the loop that keeps all of it fresh.
+//! - [`status`]: how things stand, as one document.
+//! - [`telemetry`]: log, metrics, health.
+//! - [`admin`]: the socket for a running agent's operator.
 //! - [`explain`]: whether two nodes of a mesh accept each other.
 //! - [`endpoint`]: what a live TLS endpoint shows of itself.
 //! - [`cli`]: the command line; the only room that may use all the others.
@@ -52,6 +55,7 @@
 //! ```
 
 pub mod attest;
+pub mod admin;
 pub mod authority;
 pub mod boards;
 pub mod cli;
@@ -71,6 +75,8 @@ pub mod rotation;
 pub mod sds;
 pub mod signing;
 pub mod snapshot;
+pub mod status;
 pub mod store;
+pub mod telemetry;
 pub mod time;
 pub mod x509;

@@ -1,0 +1,84 @@
+//! The log: lines for people on a terminal, JSON elsewhere, on standard error.
+
+use std::fmt;
+use std::io::{self, IsTerminal};
+
+use thiserror::Error;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::FormatTime;
+
+use crate::time::{Clock, rfc3339};
+
+/// What is logged where nobody says.
+const DEFAULT: &str = "info";
+
+/// Why no log could be set up.
+#[derive(Debug, Error)]
+pub enum LogsError {
+    /// The filter is none.
+    #[error(
+        "{filter:?} is no log filter ({source}); write a level such as info or debug, or levels by \
+         part, such as info,certctl::sds=debug"
+    )]
+    Filter {
+        /// The filter as given.
+        filter: String,
+        /// What is wrong with it.
+        source: tracing_subscriber::filter::ParseError,
+    },
+    /// The process logs already.
+    #[error("the log of this process is set up already")]
+    Twice(#[source] tracing_subscriber::util::TryInitError),
+}
+
+/// Sets up the log of this process. `filter` is what was asked for; without it that of `RUST_LOG`
+/// counts (the notation is that of tracing's `EnvFilter`), and without that `info`.
+///
+/// # Errors
+/// When the filter does not parse, or the log is set up already.
+pub fn start(filter: Option<&str>) -> Result<(), LogsError> {
+    let from_environment = std::env::var("RUST_LOG").ok().filter(|filter| !filter.is_empty());
+    let filter = filter.or(from_environment.as_deref()).unwrap_or(DEFAULT);
+    let parsed = EnvFilter::builder()
+        .parse(filter)
+        .map_err(|source| LogsError::Filter { filter: filter.to_owned(), source })?;
+    let log = tracing_subscriber::fmt().with_env_filter(parsed).with_writer(io::stderr);
+    use tracing_subscriber::util::SubscriberInitExt;
+    let started = if io::stderr().is_terminal() {
+        let colours = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        log.with_ansi(colours).with_target(false).with_timer(TimeOfDay).finish().try_init()
+    } else {
+        log.json().flatten_event(true).finish().try_init()
+    };
+    started.map_err(LogsError::Twice)
+}
+
+/// On a terminal the day is known.
+struct TimeOfDay;
+
+impl FormatTime for TimeOfDay {
+    fn format_time(&self, to: &mut Writer<'_>) -> fmt::Result {
+        let now = rfc3339(Clock::system().now());
+        to.write_str(now.split_once('T').map_or(now.as_str(), |(_, time)| time))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_that_is_none_is_refused_with_an_example() {
+        let error = start(Some("certctl=loud")).unwrap_err().to_string();
+        assert!(error.contains("\"certctl=loud\" is no log filter"), "{error}");
+        assert!(error.contains("info,certctl::sds=debug"), "{error}");
+    }
+
+    #[test]
+    fn a_terminal_shows_the_time_of_day_alone() {
+        let mut text = String::new();
+        TimeOfDay.format_time(&mut Writer::new(&mut text)).unwrap();
+        assert_eq!((text.len(), text.matches(':').count()), ("11:22:33Z".len(), 2), "{text}");
+    }
+}
