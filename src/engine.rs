@@ -118,7 +118,7 @@ impl Engine {
     /// Starts a loop on the current tokio runtime. It opens and locks the state directory, waiting
     /// for whoever holds it, publishes what is stored there, and makes what is missing or due.
     pub fn start(options: Options) -> Handle {
-        let publisher = Publisher::new(options.desired.borrow().trust_domain.clone());
+        let publisher = Publisher::new(Arc::clone(&options.desired.borrow()));
         let snapshot = publisher.snapshot();
         let (sender, commands) = mpsc::unbounded_channel();
         let (ready, is_ready) = watch::channel(false);
