@@ -33,9 +33,9 @@ use crate::x509::credential::Credential;
 /// The name under which Envoy has its SPIFFE validator.
 const SPIFFE_VALIDATOR: &str = "envoy.tls.cert_validator.spiffe";
 
-/// An expression that no text matches: a character that is none of all there are. Envoy takes an
-/// empty list of matchers for "anybody", and an empty text would match an empty URI.
-const NOBODY: &str = r"[^\x00-\x{10FFFF}]";
+/// An expression that no text matches: a character that is neither a space nor anything else. Envoy
+/// takes an empty list of matchers for "anybody", and an empty text would match an empty URI.
+const NOBODY: &str = r"[^\s\S]";
 
 /// Why something is not sent.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]

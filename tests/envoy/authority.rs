@@ -43,10 +43,15 @@ impl Authority {
 
     /// A leaf for both ends of a handshake, in PEM.
     pub fn leaf(&self, key: &KeyPair) -> String {
+        self.leaf_of(key, &["spiffe://tests.example/node"])
+    }
+
+    /// The same with these URIs as its names.
+    pub fn leaf_of(&self, key: &KeyPair, uris: &[&str]) -> String {
         let mut parameters = CertificateParams::default();
         parameters.distinguished_name = DistinguishedName::new();
-        let spiffe_id = "spiffe://tests.example/node".try_into().expect("ASCII");
-        parameters.subject_alt_names = vec![SanType::URI(spiffe_id)];
+        let uri = |uri: &&str| SanType::URI((*uri).try_into().expect("ASCII"));
+        parameters.subject_alt_names = uris.iter().map(uri).collect();
         parameters.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         parameters.extended_key_usages =
             vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];

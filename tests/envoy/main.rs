@@ -15,4 +15,5 @@ mod chains;
 mod colorapp;
 mod ed25519;
 mod key_algorithms;
+mod validation_contexts;
 mod verify;

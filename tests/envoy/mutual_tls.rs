@@ -54,9 +54,38 @@ impl Pair {
 impl Side {
     /// Writes the side's files, and returns the bootstrap of an Envoy that serves with them.
     pub fn server_config(&self, directory: &Path) -> String {
-        let tls = self.common_tls_context(directory, "server");
+        server_config(&self.common_tls_context(directory, "server"))
+    }
+
+    /// Writes the side's files, and returns the bootstrap of an Envoy that calls `port` with them.
+    pub fn client_config(&self, directory: &Path, port: u16) -> String {
+        client_config(&self.common_tls_context(directory, "client"), port)
+    }
+
+    /// Any name that the trusted CA signed will do: these tests are about keys and chains.
+    fn common_tls_context(&self, directory: &Path, name: &str) -> String {
+        let write = |what: &str, pem: &str| {
+            let path = directory.join(format!("{name}_{what}.pem"));
+            std::fs::write(&path, pem).expect("a writable directory");
+            path
+        };
+        let chain = write("chain", &self.chain);
+        let key = write("key", &self.key);
+        let trust = write("trust", &self.trusted_ca);
+        let params = &self.tls_params;
         format!(
-            r#"
+            "{{ tls_params: {{ {params} }}, \
+             tls_certificates: [{{ certificate_chain: {{ filename: {chain:?} }}, \
+             private_key: {{ filename: {key:?} }} }}], \
+             validation_context: {{ trusted_ca: {{ filename: {trust:?} }} }} }}"
+        )
+    }
+}
+
+/// The bootstrap of an Envoy that serves with a `CommonTlsContext`, in YAML's flow style.
+pub fn server_config(tls: &str) -> String {
+    format!(
+        r#"
 static_resources:
   listeners:
   - name: server
@@ -81,14 +110,13 @@ static_resources:
               - {{ match: {{ prefix: / }}, direct_response: {{ status: 200, body: {{ inline_string: {SERVED} }} }} }}
           http_filters: {ROUTER}
 "#
-        )
-    }
+    )
+}
 
-    /// Writes the side's files, and returns the bootstrap of an Envoy that calls `port` with them.
-    pub fn client_config(&self, directory: &Path, port: u16) -> String {
-        let tls = self.common_tls_context(directory, "client");
-        format!(
-            r#"
+/// The bootstrap of an Envoy that calls `port` with a `CommonTlsContext`.
+fn client_config(tls: &str, port: u16) -> String {
+    format!(
+        r#"
 static_resources:
   listeners:
   - name: client
@@ -119,27 +147,7 @@ static_resources:
         "@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext
         common_tls_context: {tls}
 "#
-        )
-    }
-
-    /// Any name that the trusted CA signed will do: these tests are about keys and chains.
-    fn common_tls_context(&self, directory: &Path, name: &str) -> String {
-        let write = |what: &str, pem: &str| {
-            let path = directory.join(format!("{name}_{what}.pem"));
-            std::fs::write(&path, pem).expect("a writable directory");
-            path
-        };
-        let chain = write("chain", &self.chain);
-        let key = write("key", &self.key);
-        let trust = write("trust", &self.trusted_ca);
-        let params = &self.tls_params;
-        format!(
-            "{{ tls_params: {{ {params} }}, \
-             tls_certificates: [{{ certificate_chain: {{ filename: {chain:?} }}, \
-             private_key: {{ filename: {key:?} }} }}], \
-             validation_context: {{ trusted_ca: {{ filename: {trust:?} }} }} }}"
-        )
-    }
+    )
 }
 
 const ROUTER: &str = r#"[{ name: router, typed_config: { "@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router } }]"#;
