@@ -86,12 +86,14 @@ impl StateOfTheWorld {
             return Ok(notes);
         }
         let wanted: HashSet<_> = names.iter().map(String::as_str).collect();
-        if self.names.is_wildcard() && !wanted.contains(WILDCARD) {
-            notes.extend(self.names.remove_wildcard());
-        }
+        let everything = wanted.contains(WILDCARD);
         notes.extend(self.names.keep_only(|name| wanted.contains(name)));
-        for name in names {
-            notes.extend(self.names.add(name, false)?);
+        for name in &names {
+            notes.extend(self.names.add(name.clone(), false)?);
+        }
+        // Last, so that what was had as a part of everything is not sent again by its name.
+        if !everything {
+            notes.extend(self.names.remove_wildcard());
         }
         Ok(notes)
     }
