@@ -31,7 +31,7 @@ pub struct Desired {
     /// are behind.
     pub clock_skew: Duration,
     /// Authorities whose roots nobody trusts any more, at once and without waiting for those whom
-    /// that cuts off. No identity is signed under one of them.
+    /// that cuts off. No identity is signed under one of them, and no trust set has one.
     pub distrust: Vec<AuthorityName>,
     /// The authorities, in the order in which the source lists them.
     pub authorities: IndexMap<AuthorityName, Authority>,
@@ -241,6 +241,14 @@ pub enum Admission<'a> {
     Unknown,
 }
 
+impl Identity {
+    /// Every trust set that it has: its own, its listener's, then those for its backends.
+    pub fn trust_sets(&self) -> impl Iterator<Item = &TrustSet> {
+        let backends = self.backends.iter().flatten().map(|(_, backend)| &backend.trust);
+        [&self.trust, &self.listener.trust].into_iter().chain(backends)
+    }
+}
+
 impl Listener {
     /// Whether `client` may call, by its name; trust is another matter.
     pub fn expects(&self, client: &Identity) -> bool {
@@ -281,6 +289,13 @@ impl Desired {
         let made_here = |name| matches!(self.authorities.get(name), Some(Authority::Local(_)));
         let brought = trust.names().iter().any(|name| !made_here(self.root_of(name)));
         if brought && !made_here(root) { Admission::Unknown } else { Admission::Refused }
+    }
+
+    /// The authority for whose sake `authority` is distrusted, if it is: itself, or one above it.
+    pub fn distrusted<'a>(&'a self, authority: &'a AuthorityName) -> Option<&'a AuthorityName> {
+        std::iter::once(authority)
+            .chain(self.above(authority))
+            .find(|name| self.distrust.contains(name))
     }
 
     /// The authorities above `authority`, its parent first.

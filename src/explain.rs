@@ -118,6 +118,12 @@ fn trusts(
         peer.name,
         peer.authority
     );
+    if let Some(by) = desired.distrusted(&peer.authority) {
+        let under =
+            if *by == peer.authority { String::new() } else { format!(", which is under {by}") };
+        let change = format!("give {} an authority that is not distrusted", peer.name);
+        return fails(format!("{finding}{under}; {by} is distrusted"), change);
+    }
     match desired.admission(trust, &peer.authority) {
         Admission::Admitted(by) if *by == peer.authority => holds(finding),
         Admission::Admitted(by) => {

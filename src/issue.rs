@@ -27,6 +27,7 @@ use crate::x509::key::KeyAlgorithm;
 
 mod authority_line;
 mod contents;
+mod distrust;
 mod node;
 mod remarks;
 mod report;
@@ -194,6 +195,7 @@ impl Order<'_> {
         report.notes.extend(self.note_layout()?);
         report.notes.extend(self.open_keys());
         report.left_over = self.left_over();
+        report.notes.extend(self.note_distrust(&authorities, &report.left_over, read_output));
         let files = self.files(&authorities, &nodes, trust_files)?;
         Ok((report, files))
     }

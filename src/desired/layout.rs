@@ -116,7 +116,7 @@ pub fn of_node(identity: &Identity) -> Vec<File<'_>> {
 /// The trust sets that may get a bundle, each once: that of the whole mesh, as certs.sh writes it
 /// from the start, and those in use.
 fn bundled(desired: &Desired) -> IndexSet<TrustSet> {
-    let whole = TrustSet::of(desired.authorities.keys(), |_| true);
+    let whole = TrustSet::of(desired.authorities.keys(), |name| desired.distrusted(name).is_none());
     let in_use = desired.identities.values().flat_map(trust_sets);
     whole.into_iter().filter(|set| set.names().len() > 1).chain(in_use.cloned()).collect()
 }

@@ -5,6 +5,7 @@
 mod attest;
 mod authorities;
 mod checks;
+mod distrust;
 mod nodes;
 mod resolution;
 mod values;
@@ -26,6 +27,7 @@ use crate::identity::{DnsName, NodeName, TrustDomain};
 use crate::time::{TimeError, in_words, parse_duration};
 use authorities::WrittenAuthority;
 use nodes::{Settings, WrittenNode};
+use values::{Texts, texts};
 
 const DEFAULT_CLOCK_SKEW: Duration = Duration::from_secs(5 * 60);
 const MAX_CLOCK_SKEW: Duration = Duration::from_secs(24 * 3_600);
@@ -150,6 +152,7 @@ struct Written<'a> {
     dns_suffix: Option<Spanned<DnsName>>,
     clock_skew: Duration,
     defaults: Settings<'a>,
+    distrust: Option<Texts<'a>>,
     authorities: Vec<WrittenAuthority<'a>>,
     nodes: Vec<WrittenNode<'a>>,
     /// Every name under `authorities` and under `virtualNodes` and `virtualGateways`, the unusable
@@ -172,11 +175,12 @@ fn read_text(
     let mut desired = Desired {
         trust_domain: written.trust_domain.clone(),
         clock_skew: written.clock_skew,
-        distrust: Vec::new(),
+        distrust: distrust::listed(&written, authorities.keys().cloned(), problems),
         authorities,
         identities: IndexMap::new(),
     };
     desired.identities = resolution::identities(&written, &desired, problems);
+    distrust::check(&written, &desired, problems);
     checks::check(&written, &desired, problems);
     Some((desired, scope.files.into_inner()))
 }
@@ -218,6 +222,7 @@ fn read_document<'a>(document: &'a Document, scope: &Scope<'a>) -> Option<Writte
         defaults.unwrap_or(Settings { authority: Some(None), ..Settings::default() })
     });
 
+    let distrust = texts(&mut reader, "distrust");
     reader.must_have("authorities");
     let listed = reader.entries("authorities").unwrap_or(&[]);
     if let Some((key, Node { value: Value::Null | Value::Mapping(_), .. })) =
@@ -257,6 +262,7 @@ fn read_document<'a>(document: &'a Document, scope: &Scope<'a>) -> Option<Writte
         dns_suffix,
         clock_skew: clock_skew.map_or(DEFAULT_CLOCK_SKEW, |skew| skew.value),
         defaults: defaults.unwrap_or_default(),
+        distrust,
         authorities,
         nodes,
         authority_names,

@@ -254,6 +254,31 @@ fn a_node_that_calls_itself_goes_by_the_same_rules() {
 }
 
 #[test]
+fn the_leaf_of_a_distrusted_authority_is_refused_whatever_is_trusted() {
+    let text = mesh(
+        "a: {}, b: {}, c: { local: { parent: b } }",
+        "x: { authority: a, trust: [a, b] }, y: { authority: b, trust: [a] }, \
+         z: { authority: c, trust: [a] }",
+    );
+    // No mesh file has such a node; a running agent has, until the node has moved.
+    let mut desired = MeshFile::read(Path::new("mesh.yaml"), text.as_bytes()).unwrap().desired;
+    desired.distrust.push(AuthorityName::parse("b").unwrap());
+    let node = |name| &desired.identities[&NodeName::parse(name).unwrap()];
+    let told = |to| rules(&explain(&desired, node("x"), node(to))).swap_remove(0);
+    assert_eq!(
+        told("y"),
+        "- x trusts a and b; y is signed by b; b is distrusted => give y an authority that is not \
+         distrusted"
+    );
+    assert_eq!(
+        told("z"),
+        "- x trusts a and b; z is signed by c, which is under b; b is distrusted => give z an \
+         authority that is not distrusted"
+    );
+    assert!(explain(&desired, node("x"), node("x")).accepted);
+}
+
+#[test]
 fn what_explain_says_is_what_verification_says() {
     use crate::x509::verification::{Purpose, Roots};
     use time::macros::datetime;

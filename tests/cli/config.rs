@@ -239,3 +239,28 @@ fn the_schema_is_printed_whole() {
     let schema = run.json();
     assert_eq!(schema, certctl::desired::schema::schema());
 }
+
+#[test]
+fn a_distrusted_authority_is_marked_and_trusted_by_nobody() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = written(
+        &directory,
+        "version: 1\ntrustDomain: d\nauthorities: { a: , b: , c: { local: { parent: b } } }\n\
+         distrust: [b]\nvirtualNodes: { x: { authority: a, trust: [a, b, c] } }\n",
+    );
+    let run = check(&path, "");
+    assert_eq!(run.code, Some(0), "{}", run.text());
+    for line in ["b          local, distrusted  -", "c          local, distrusted  b", "anyone (a)"]
+    {
+        assert!(run.stdout.contains(line), "{line:?}: {}", run.stdout);
+    }
+    let answer: Value = serde_json::from_str(&check(&path, "-o json").stdout).unwrap();
+    let distrusted: Vec<_> = answer["mesh"]["authorities"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|line| line["distrusted"].as_bool())
+        .collect();
+    assert_eq!(distrusted, [None, Some(true), Some(true)]);
+    assert_eq!(answer["mesh"]["nodes"][0]["trust"], serde_json::json!(["a"]));
+}

@@ -175,3 +175,43 @@ fn a_partners_certificate_that_is_no_ca_is_told_of() {
         .tells("note    partner trusts \"CN=front.")
         .tells("which is no CA");
 }
+
+#[test]
+fn a_distrusted_authority_is_in_no_trust_file_at_once() {
+    let site = Site::with(
+        "version: 1\ntrustDomain: d\nauthorities: { a: {}, b: {} , c: {} }\nvirtualNodes:\n  \
+         x: { authority: a, trust: [a, b] }\n  y: { authority: b, trust: [a] }\n",
+    );
+    site.issue("").done();
+    site.run("verify -CAfile certs/x_trust.pem certs/y_cert.pem");
+    site.edit("authorities:", "distrust: [b]\nauthorities:");
+    site.issue("").failed(&["`b` may not sign: it is distrusted"]);
+
+    let old = site.read("certs/b_cert.pem");
+    site.edit("y: { authority: b", "y: { authority: c");
+    let run = site.issue("").done();
+    assert_eq!(site.read("certs/x_trust.pem"), site.read("certs/a_cert.pem"));
+    assert_eq!(site.read("certs/b_cert.pem"), old, "the authority itself stays as it is");
+    for bundle in ["a_b_bundle.pem", "a_b_c_bundle.pem"] {
+        let note = format!("{bundle} is left over and holds the root of b, which is distrusted");
+        assert!(run.text().contains(&note), "{}", run.text());
+        site.remove(&format!("certs/{bundle}"));
+    }
+    assert!(site.has("certs/a_c_bundle.pem"));
+    let again = site.issue("").done();
+    assert!(!again.text().contains("distrusted"), "{}", again.text());
+}
+
+#[test]
+fn a_distrusted_root_that_comes_by_another_name_is_told() {
+    let site = Site::of("a: {}, b: {}", "x: { authority: a, trust: [a, b] }");
+    site.issue("").done();
+    site.edit("a: {}, b: {}", "a: {}, b: {}, again: { trustOnly: { certificates: b.pem } }");
+    site.write("b.pem", site.text("certs/b_cert.pem"));
+    site.edit("trust: [a, b]", "trust: [a, b, again]");
+    site.edit("authorities:", "distrust: [b]\nauthorities:");
+    let run = site.issue("").done();
+    let told = "b is distrusted, and x trusts its root all the same: another authority has that \
+                root too";
+    assert!(run.text().contains(told), "{}", run.text());
+}

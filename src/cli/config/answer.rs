@@ -46,6 +46,8 @@ pub struct Mesh {
 struct AuthorityLine {
     name: String,
     kind: &'static str,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    distrusted: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     parent: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -112,7 +114,10 @@ impl Mesh {
             authorities: desired
                 .authorities
                 .iter()
-                .map(|(name, authority)| AuthorityLine::of(name.as_str(), authority))
+                .map(|(name, authority)| AuthorityLine {
+                    distrusted: desired.distrusted(name).is_some(),
+                    ..AuthorityLine::of(name.as_str(), authority)
+                })
                 .collect(),
             nodes: desired.identities.values().map(NodeLine::of).collect(),
         }
@@ -124,6 +129,7 @@ impl AuthorityLine {
         let bare = |kind| Self {
             name: name.to_owned(),
             kind,
+            distrusted: false,
             parent: None,
             key_algorithm: None,
             lifetime: None,
@@ -190,7 +196,11 @@ pub fn in_tables(answer: &Answer, mesh: &Mesh) -> String {
         let or_dash = |text: Option<&str>| text.unwrap_or("-").to_owned();
         authorities.row([
             line.name.clone(),
-            line.kind.to_owned(),
+            if line.distrusted {
+                format!("{}, distrusted", line.kind)
+            } else {
+                line.kind.to_owned()
+            },
             or_dash(line.parent.as_deref()),
             or_dash(line.key_algorithm),
             or_dash(line.lifetime.as_deref()),

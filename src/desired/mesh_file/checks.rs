@@ -110,7 +110,7 @@ impl<'a> Mesh<'a> {
     fn default_trust(&self) {
         let defaults = &self.written.defaults;
         for names in [&defaults.trust, &defaults.listener_trust].into_iter().flatten() {
-            super::resolution::trust_is_sound(names, self.written, self.problems);
+            super::resolution::trust_is_sound(names, self.written, self.desired, self.problems);
         }
     }
 

@@ -35,7 +35,12 @@ pub fn identities(
 }
 
 /// Tells what is wrong with a list of authorities to trust.
-pub fn trust_is_sound(names: &Texts<'_>, written: &Written<'_>, problems: &Problems) {
+pub fn trust_is_sound(
+    names: &Texts<'_>,
+    written: &Written<'_>,
+    desired: &Desired,
+    problems: &Problems,
+) {
     if names.value.is_empty() {
         problems.push(
             Problem::error(names.span.clone(), "`trust` is empty: nobody would be accepted")
@@ -45,13 +50,24 @@ pub fn trust_is_sound(names: &Texts<'_>, written: &Written<'_>, problems: &Probl
     for name in &names.value {
         reference(name, written, problems);
     }
+    let distrusted = |name: &Spanned<&str>| {
+        let known = desired.authorities.keys().find(|known| known.as_str() == name.value);
+        known.is_some_and(|known| desired.distrusted(known).is_some())
+    };
+    if !names.value.is_empty() && names.value.iter().all(distrusted) {
+        let message = "`trust` names only what is distrusted: nobody would be accepted";
+        problems.push(
+            Problem::error(names.span.clone(), message)
+                .help("name an authority that is not, or leave `trust` out"),
+        );
+    }
 }
 
 struct Context<'a> {
     written: &'a Written<'a>,
     desired: &'a Desired,
     problems: &'a Problems,
-    /// The authorities that can sign.
+    /// The authorities that can sign and may.
     signers: Vec<&'a AuthorityName>,
     /// Of each node, whether it lists its authority or not.
     authority_of: HashMap<&'a str, &'a AuthorityName>,
@@ -61,8 +77,10 @@ struct Context<'a> {
 
 impl<'a> Context<'a> {
     fn new(written: &'a Written<'a>, desired: &'a Desired, problems: &'a Problems) -> Self {
-        let can_sign = |authority: &Authority| !matches!(authority, Authority::TrustOnly(_));
-        let signers = desired.authorities.iter().filter(|(_, a)| can_sign(a)).map(|(n, _)| n);
+        let signs = |name: &AuthorityName, authority: &Authority| {
+            !matches!(authority, Authority::TrustOnly(_)) && desired.distrusted(name).is_none()
+        };
+        let signers = desired.authorities.iter().filter(|(n, a)| signs(n, a)).map(|(n, _)| n);
         let mut context = Self {
             written,
             desired,
@@ -154,16 +172,22 @@ impl<'a> Context<'a> {
         let name = reference(named, self.written, self.problems)?;
         let (name, authority) =
             self.desired.authorities.iter().find(|(n, _)| n.as_str() == name)?;
-        if matches!(authority, Authority::TrustOnly(_)) {
-            let known = self.signers.iter().map(|name| name.as_str()).collect::<Vec<_>>();
-            let message = format!("`{name}` signs nothing: it is trusted only, and has no key");
-            let help =
-                (!known.is_empty()).then(|| format!("those that sign: {}", known.join(", ")));
-            let problem = Problem::error(named.span.clone(), message).maybe_help(help);
-            self.problems.push(problem);
-            return None;
-        }
-        Some(name)
+        let message = match (authority, self.desired.distrusted(name)) {
+            (Authority::TrustOnly(_), _) => {
+                format!("`{name}` signs nothing: it is trusted only, and has no key")
+            }
+            (_, Some(by)) if by == name => format!("`{name}` may not sign: it is distrusted"),
+            (_, Some(by)) => format!("`{name}` may not sign: it stands under `{by}`, distrusted"),
+            (_, None) => return Some(name),
+        };
+        let known = self.signers.iter().map(|name| name.as_str()).collect::<Vec<_>>();
+        let help = if known.is_empty() {
+            "add a local authority: ca_1: {}".to_owned()
+        } else {
+            format!("those that sign: {}", known.join(", "))
+        };
+        self.problems.push(Problem::error(named.span.clone(), message).help(help));
+        None
     }
 
     fn only_signer(&self, node: &WrittenNode<'_>) -> Option<&'a AuthorityName> {
@@ -173,7 +197,7 @@ impl<'a> Context<'a> {
             // That there is no authority at all has been said.
             [] if self.written.authority_names.is_empty() => return None,
             [] => (
-                format!("nobody can sign `{name}`: no authority here has a key"),
+                format!("nobody can sign `{name}`: no authority here has a key and is trusted"),
                 "add a local authority: ca_1: {}".to_owned(),
             ),
             several => {
@@ -290,12 +314,15 @@ impl<'a> Context<'a> {
 
     /// The set of what a list names; what is wrong with it is told.
     fn trust_set(&self, names: &Texts<'_>) -> Option<TrustSet> {
-        trust_is_sound(names, self.written, self.problems);
+        trust_is_sound(names, self.written, self.desired, self.problems);
         self.quiet_set(names)
     }
 
     fn quiet_set(&self, names: &Texts<'_>) -> Option<TrustSet> {
-        let listed = |name: &AuthorityName| names.value.iter().any(|n| n.value == name.as_str());
+        let listed = |name: &AuthorityName| {
+            names.value.iter().any(|n| n.value == name.as_str())
+                && self.desired.distrusted(name).is_none()
+        };
         TrustSet::of(self.desired.authorities.keys(), listed)
     }
 

@@ -120,6 +120,7 @@ fn every_field_reaches_its_place() {
     let partner = Authority::TrustOnly(TrustOnlyAuthority { certificates, trust_domain });
     assert_eq!(authority(&desired, "partner"), &partner);
 
+    assert_eq!(names(&desired.distrust), ["stolen"]);
     let front = node(&desired, "front");
     assert_eq!(front.spiffe_id.path(), "/ns/default/front");
     assert_eq!(names(&front.dns_names), ["front.example.org", "www.example.org"]);

@@ -184,9 +184,12 @@ fn what_one_value_cannot_say_is_refused_by_both() {
         ("Front.example.org", "www.example.org"),
         ("spiffePath: /ns", "spiffePath: ns"),
         ("spiffePath: /ns", "spiffePath: /%6es"),
-        ("[issuing, bought]", "[]"),
-        ("[issuing, bought]", "[issuing, issuing]"),
-        ("[issuing, bought]", "issuing"),
+        ("[issuing, bought, stolen]", "[]"),
+        ("[issuing, bought, stolen]", "[issuing, issuing]"),
+        ("[issuing, bought, stolen]", "issuing"),
+        ("distrust: [stolen]", "distrust: stolen"),
+        ("distrust: [stolen]", "distrust: [stolen, stolen]"),
+        ("distrust: [stolen]", "distrust:"),
         ("spiffe://partner.example/shop", "spiffe://partner.example"),
         ("port: 8080", "port: 0"),
         ("port: 8080", "port: 65536"),
@@ -242,6 +245,7 @@ fn what_the_reader_accepts_fits() {
         ("version: 1", "version: 1\nclockSkew: 0"),
         ("version: 1", "version: 1\nclockSkew: 1.5h"),
         ("version: 1", "version: 1\ndefaults:\nvirtualGateways:"),
+        ("version: 1", "version: 1\ndistrust: []"),
         ("ca_1: {}", "ca_1: { local: { subject: } }"),
     ] {
         assert!(COLORAPP.contains(from), "{from:?} is not in the file");

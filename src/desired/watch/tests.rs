@@ -207,7 +207,7 @@ async fn a_broken_edit_is_told_once_and_in_full_and_changes_nothing() {
         format!(
             "{0}:1:1: error: the mesh file needs a field `authorities`\n{0}:3:1: error: the mesh \
              file has no field `authorites` (did you mean `authorities`? (known here: version, \
-             trustDomain, dnsSuffix, clockSkew, defaults, authorities, virtualNodes, \
+             trustDomain, dnsSuffix, clockSkew, defaults, distrust, authorities, virtualNodes, \
              virtualGateways))",
             path.display()
         )

@@ -135,7 +135,9 @@ fn authorities_that_cannot_be() {
             ),
             (
                 "  a: {trustOnly: {certificates: x}}\n",
-                &["3:31 error: `a` signs nothing: it is trusted only, and has no key"],
+                &[
+                    "3:31 error: `a` signs nothing: it is trusted only, and has no key -> add a local authority: ca_1: {}",
+                ],
             ),
             (
                 "  a: {trustOnly: {}}\n  b:\n",

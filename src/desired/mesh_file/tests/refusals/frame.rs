@@ -103,8 +103,8 @@ fn what_a_mesh_file_begins_with() {
             (
                 "version: 1\ntrustDomain: d\ntrustdomain: e\nauthorities: {a: }\nvirtualNode: {n: }\n",
                 &[
-                    "3:1 error: the mesh file has no field `trustdomain` -> did you mean `trustDomain`? (known here: version, trustDomain, dnsSuffix, clockSkew, defaults, authorities, virtualNodes, virtualGateways)",
-                    "5:1 error: the mesh file has no field `virtualNode` -> did you mean `virtualNodes`? (known here: version, trustDomain, dnsSuffix, clockSkew, defaults, authorities, virtualNodes, virtualGateways)",
+                    "3:1 error: the mesh file has no field `trustdomain` -> did you mean `trustDomain`? (known here: version, trustDomain, dnsSuffix, clockSkew, defaults, distrust, authorities, virtualNodes, virtualGateways)",
+                    "5:1 error: the mesh file has no field `virtualNode` -> did you mean `virtualNodes`? (known here: version, trustDomain, dnsSuffix, clockSkew, defaults, distrust, authorities, virtualNodes, virtualGateways)",
                 ],
             ),
             (

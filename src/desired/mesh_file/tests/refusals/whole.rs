@@ -63,6 +63,63 @@ fn bundle_names_that_clash() {
 }
 
 #[test]
+fn distrust_that_cuts_off_too_much_or_nothing() {
+    let head = "version: 1\ntrustDomain: d\nauthorities: {a: , b: , sub: {local: {parent: b}}, other: {local: {parent: b}}}\n";
+    told_for_each(
+        head,
+        &[
+            (
+                "distrust: [c, subb]\nvirtualNodes: {x: {authority: a}}\n",
+                &[
+                    "4:12 error: there is no authority `c` -> authorities: a, b, sub, other",
+                    "4:15 error: there is no authority `subb` -> did you mean `sub`? (authorities: a, b, sub, other)",
+                ],
+            ),
+            (
+                "distrust: [b]\nvirtualNodes: {x: {authority: b}, y: {authority: sub}, z: {authority: a}}\n",
+                &[
+                    "5:31 error: `b` may not sign: it is distrusted -> those that sign: a",
+                    "5:50 error: `sub` may not sign: it stands under `b`, distrusted -> those that sign: a",
+                ],
+            ),
+            (
+                "distrust: [b]\ndefaults: {authority: b}\nvirtualNodes: {x: , y: }\n",
+                &["5:23 error: `b` may not sign: it is distrusted -> those that sign: a"],
+            ),
+            (
+                "distrust: [a, b]\nvirtualNodes: {x: , y: {authority: a}}\n",
+                &[
+                    "5:16 error: nobody can sign `x`: no authority here has a key and is trusted -> add a local authority: ca_1: {}",
+                    "5:36 error: `a` may not sign: it is distrusted -> add a local authority: ca_1: {}",
+                ],
+            ),
+            (
+                "distrust: [b]\ndefaults: {trust: [b]}\nvirtualNodes: {x: {authority: a, trust: [sub, b]}}\n",
+                &[
+                    "5:19 error: `trust` names only what is distrusted: nobody would be accepted -> name an authority that is not, or leave `trust` out",
+                    "6:41 error: `trust` names only what is distrusted: nobody would be accepted -> name an authority that is not, or leave `trust` out",
+                ],
+            ),
+            (
+                "distrust: [sub]\nvirtualNodes: {x: {authority: a, trust: [a, sub, other]}}\n",
+                &[
+                    "4:12 error: `sub` cannot be distrusted alone: it stands under `b`, which `x` trusts through `other` -> what is trusted is always a root, with all that stands under it: move the nodes to another one, and distrust `b`",
+                ],
+            ),
+            (
+                "distrust: [sub]\nvirtualNodes: {x: {authority: a, backends: {y: {trust: [b]}}}, y: {authority: a}}\n",
+                &[
+                    "4:12 error: `sub` cannot be distrusted alone: it stands under `b`, which `x` trusts -> what is trusted is always a root, with all that stands under it: move the nodes to another one, and distrust `b`",
+                    "5:45 warning: `x` would refuse `y`: that is signed by `a`, which `x` does not trust -> add `a` to the trust of `x`",
+                ],
+            ),
+            ("distrust: [sub, b]\nvirtualNodes: {x: , y: {trust: [a, other]}}\n", &[]),
+            ("distrust: [sub]\nvirtualNodes: {x: {authority: a, trust: [a, sub]}}\n", &[]),
+        ],
+    );
+}
+
+#[test]
 fn peers_that_would_refuse_each_other() {
     let head = "version: 1\ntrustDomain: d\nauthorities: {root: , sub: {local: {parent: root}}, other: , p: {trustOnly: {certificates: p}}, i: {local: {certificate: c, key: k}}}\nvirtualNodes:\n";
     told_for_each(
