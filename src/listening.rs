@@ -2,12 +2,13 @@
 //!
 //! An Envoy whose mount is the socket file itself, and not its directory, cannot find a socket that
 //! was unlinked and bound anew. So a listening socket outlives the process where it can: systemd
-//! holds it ([`activation`]), or the old process passes it to the new one (hand-over). Knows
+//! holds it ([`activation`]), or the old process passes it to the new one ([`handover`]). Knows
 //! nothing of what is spoken on a connection, and leaves it to a closure to say who is calling.
 
 pub mod activation;
 mod address;
 mod error;
+pub mod handover;
 pub mod incoming;
 mod listener;
 pub mod notify;

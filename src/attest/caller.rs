@@ -85,7 +85,7 @@ impl Caller for Attested {
             }
             _ => index.for_anybody(),
         };
-        if view.nodes().next().is_none() {
+        if view.is_empty() {
             self.tell(&index);
         }
         *seen() = Some((index.number, view.clone()));

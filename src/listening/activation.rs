@@ -60,3 +60,6 @@ fn take(
         Err(errno) => Err(unfit(Some(errno.into()))),
     }
 }
+
+#[cfg(test)]
+mod tests;

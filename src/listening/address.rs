@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{self, Mode, OFlags};
@@ -38,11 +39,11 @@ impl Place {
     /// everybody to pass through.
     pub(super) fn make(path: &Path) -> Result<Self, ListeningError> {
         let (parent, _) = split(path)?;
-        std::fs::create_dir_all(&parent).map_err(|source| ListeningError::System {
-            operation: "make the directory",
-            path: parent,
-            source,
-        })?;
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o755)
+            .create(&parent)
+            .map_err(|source| system("make the directory", &parent, source))?;
         Self::open(path)
     }
 
@@ -79,10 +80,8 @@ pub(super) fn system(
 
 fn split(path: &Path) -> Result<(PathBuf, OsString), ListeningError> {
     let unfit = || ListeningError::PathUnfit { path: path.to_owned() };
-    if path.as_os_str().as_bytes().iter().any(|byte| matches!(byte, 0)) {
-        return Err(unfit());
-    }
-    if path.as_os_str().as_bytes().ends_with(b"/") {
+    let bytes = path.as_os_str().as_bytes();
+    if bytes.contains(&0) || bytes.ends_with(b"/") {
         return Err(unfit());
     }
     let name = path.file_name().ok_or_else(unfit)?;

@@ -66,8 +66,6 @@ struct Accepting {
     door: Door,
     name: String,
     places: Arc<Semaphore>,
-    /// How long the next failure is waited out; none while all is well.
-    pause: Option<Duration>,
 }
 
 /// The connections of all `listeners` together, at most `limit` at one moment. Never ends and gives
@@ -88,8 +86,8 @@ pub fn incoming(
             Socket::Unix(socket) => Door::Unix(UnixListener::from_std(socket)?),
         };
         let places = Arc::clone(&places);
-        let accepting = Accepting { door, name: listener.in_words(), places, pause: None };
-        Ok(stream::unfold(accepting, |mut accepting| async move {
+        let accepting = Accepting { door, name: listener.in_words(), places };
+        Ok(stream::unfold(accepting, |accepting| async move {
             let next = accepting.next().await?;
             Some((next, accepting))
         })
@@ -123,7 +121,7 @@ async fn look_at(bytes: Bytes, place: OwnedSemaphorePermit, attest: Attest) -> O
 
 impl Accepting {
     /// The next connection; none when the process is ending.
-    async fn next(&mut self) -> Option<(Bytes, OwnedSemaphorePermit)> {
+    async fn next(&self) -> Option<(Bytes, OwnedSemaphorePermit)> {
         let place = match Arc::clone(&self.places).try_acquire_owned() {
             Ok(place) => place,
             Err(_) => {
@@ -134,33 +132,41 @@ impl Accepting {
                 Arc::clone(&self.places).acquire_owned().await.ok()?
             }
         };
-        loop {
-            match self.door.accept().await {
-                Ok(bytes) => {
-                    if self.pause.take().is_some() {
-                        tracing::info!(socket = self.name, "accepting connections again");
-                    }
-                    return Some((bytes, place));
+        let bytes = persist(&self.name, || self.door.accept()).await;
+        Some((bytes, place))
+    }
+}
+
+/// Accepts until it works.
+async fn persist<T, F>(name: &str, mut accept: impl FnMut() -> F) -> T
+where
+    F: Future<Output = io::Result<T>>,
+{
+    let mut pause = None;
+    loop {
+        match accept().await {
+            Ok(accepted) => {
+                if pause.is_some() {
+                    tracing::info!(socket = name, "accepting connections again");
                 }
-                // The caller's own doing, and over.
-                Err(error) if is_of_the_caller(&error) => {}
-                Err(error) => self.wait_out(&error).await,
+                return accepted;
+            }
+            // The caller's own doing, and over.
+            Err(error) if is_of_the_caller(&error) => {}
+            Err(error) => {
+                if pause.is_none() {
+                    tracing::error!(
+                        socket = name,
+                        %error,
+                        "cannot accept connections; trying again until it works (too many open \
+                         files: raise the limit, LimitNOFILE= in a unit)"
+                    );
+                }
+                let now = pause.unwrap_or(FIRST_PAUSE);
+                tokio::time::sleep(now).await;
+                pause = Some((now * 2).min(LONGEST_PAUSE));
             }
         }
-    }
-
-    async fn wait_out(&mut self, error: &io::Error) {
-        let pause = self.pause.unwrap_or_else(|| {
-            tracing::error!(
-                socket = self.name,
-                %error,
-                "cannot accept connections; trying again until it works (too many open files: \
-                 raise the limit, LimitNOFILE= in a unit)"
-            );
-            FIRST_PAUSE
-        });
-        self.pause = Some((pause * 2).min(LONGEST_PAUSE));
-        tokio::time::sleep(pause).await;
     }
 }
 
@@ -258,3 +264,6 @@ impl AsyncWrite for Connection {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

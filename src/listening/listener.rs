@@ -127,6 +127,11 @@ impl Listener {
         }
     }
 
+    /// It is another process's from now on.
+    pub(super) fn hand_over(&self) {
+        self.handed_over.store(true, Ordering::Release);
+    }
+
     /// A second descriptor of the socket, ready for tokio.
     pub(super) fn duplicate(&self) -> io::Result<Socket> {
         Ok(match &self.socket {
@@ -150,3 +155,6 @@ impl AsFd for Listener {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -39,3 +39,36 @@ fn tell(socket: &OsString, moment: Moment) -> io::Result<()> {
     UnixDatagram::unbound()?.send_to_addr(words.as_bytes(), &address)?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_service_manager_is_told() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("notify");
+        let manager = UnixDatagram::bind(&path).unwrap();
+        let mut bytes = [0; 100];
+        tell(&path.clone().into_os_string(), Moment::Ready).unwrap();
+        let length = manager.recv(&mut bytes).unwrap();
+        let expected = format!("READY=1\nMAINPID={}", std::process::id());
+        assert_eq!(std::str::from_utf8(&bytes[..length]).unwrap(), expected);
+        tell(&path.clone().into_os_string(), Moment::Stopping).unwrap();
+        let length = manager.recv(&mut bytes).unwrap();
+        assert_eq!(&bytes[..length], b"STOPPING=1");
+        drop(manager);
+        assert!(tell(&path.into_os_string(), Moment::Ready).is_err());
+    }
+
+    #[test]
+    fn a_manager_without_a_file_is_told_too() {
+        let name = format!("certctl-notify-{}", std::process::id());
+        let address = SocketAddr::from_abstract_name(&name).unwrap();
+        let manager = UnixDatagram::bind_addr(&address).unwrap();
+        tell(&format!("@{name}").into(), Moment::Stopping).unwrap();
+        let mut bytes = [0; 100];
+        let length = manager.recv(&mut bytes).unwrap();
+        assert_eq!(&bytes[..length], b"STOPPING=1");
+    }
+}

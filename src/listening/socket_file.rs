@@ -4,6 +4,7 @@
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
@@ -73,6 +74,12 @@ pub(super) fn bind_anywhere(
 }
 
 impl SocketFile {
+    /// Whether the file lies at its path.
+    pub(super) fn is_there(&self) -> bool {
+        std::fs::symlink_metadata(&self.path)
+            .is_ok_and(|found| (found.dev(), found.ino()) == (self.device, self.inode))
+    }
+
     /// Takes the file away if it is still the one that we put there.
     pub(super) fn remove(&self) -> Result<(), ListeningError> {
         let place = Place::open(&self.path)?;
