@@ -9,11 +9,13 @@ use crate::desired::{Desired, Identity};
 use crate::store::{Damage, Held};
 use crate::time::{OffsetDateTime, later, renewal_due, rfc3339};
 use crate::x509::certificate::Certificate;
-use crate::x509::credential::{Chain, CredentialError};
+use crate::x509::credential::{Chain, Credential, CredentialError};
 use crate::x509::key::{KeyAlgorithm, PrivateKey};
 use crate::x509::profile::LeafProfile;
 
 pub mod transition;
+pub mod queue;
+pub mod schedule;
 
 /// What is to be done about one identity.
 #[derive(Debug)]
@@ -106,8 +108,8 @@ pub fn profile(desired: &Desired, identity: &Identity) -> LeafProfile {
     }
 }
 
-/// Decides about one identity. `authority` is its signer as it will be; whether that can sign now
-/// is another question.
+/// Decides about one identity from what a place holds of it. `authority` is its signer as it will
+/// be; whether that can sign now is another question.
 pub fn decide(
     profile: &LeafProfile,
     algorithm: KeyAlgorithm,
@@ -115,31 +117,78 @@ pub fn decide(
     held: Held,
     now: OffsetDateTime,
 ) -> Decision {
-    let (key, chain) = match held {
+    let (key, mut chain) = match held {
         Held::Nothing => return Decision::Issue(Reason::New),
         Held::Damaged(damage) => return Decision::Issue(Reason::Damaged(damage)),
+        Held::Pair { chain, .. } if chain.is_empty() => return Decision::Issue(Reason::New),
         Held::Pair { key, chain } => (key, chain),
     };
-    let mut chain = chain.into_iter();
-    let Some(leaf) = chain.next() else { return Decision::Issue(Reason::New) };
-    match reissue(profile, algorithm, authority, (&key, &leaf, chain.collect()), now) {
-        Some(reason) => Decision::Issue(reason),
-        None => Decision::Keep(renewal(&leaf, profile, authority)),
-    }
+    let leaf = chain.remove(0);
+    let reason = differs(profile, algorithm, authority, (key.algorithm(), &leaf, &chain))
+        .or_else(|| verified(leaf.clone(), chain, authority, now).err().map(Reason::Untrusted))
+        .or_else(|| is_over(profile, authority, &leaf, now));
+    decision(reason, profile, authority, &leaf)
 }
 
-fn reissue(
+/// Decides about one identity from the credential that it has. That was verified; where
+/// `authority` has other certificates than then, it is to be [`adopted`](adopt) anew first.
+pub fn judge(
     profile: &LeafProfile,
     algorithm: KeyAlgorithm,
     authority: &CaChain,
-    (key, leaf, issuers): (&PrivateKey, &Certificate, Vec<Certificate>),
+    credential: &Credential,
     now: OffsetDateTime,
+) -> Decision {
+    let (leaf, issuers) = (credential.leaf(), credential.chain().issuers());
+    let reason =
+        differs(profile, algorithm, authority, (credential.key().algorithm(), leaf, issuers))
+            .or_else(|| is_over(profile, authority, leaf, now));
+    decision(reason, profile, authority, leaf)
+}
+
+/// Makes a credential of a key and a chain that were kept, if they verify under `authority` at a
+/// moment within their own validity: whether that is over is for others to judge.
+///
+/// # Errors
+/// When they do not.
+pub fn adopt(
+    key: PrivateKey,
+    mut chain: Vec<Certificate>,
+    authority: &CaChain,
+    now: OffsetDateTime,
+) -> Result<Credential, Reason> {
+    if chain.is_empty() {
+        return Err(Reason::New);
+    }
+    let leaf = chain.remove(0);
+    let chain = verified(leaf, chain, authority, now).map_err(Reason::Untrusted)?;
+    Credential::new(key, chain).map_err(Reason::Untrusted)
+}
+
+fn decision(
+    reason: Option<Reason>,
+    profile: &LeafProfile,
+    authority: &CaChain,
+    leaf: &Certificate,
+) -> Decision {
+    match reason {
+        Some(reason) => Decision::Issue(reason),
+        None => Decision::Keep(renewal(leaf, profile, authority)),
+    }
+}
+
+/// How a leaf is not the one that is wanted, its times and signatures aside.
+fn differs(
+    profile: &LeafProfile,
+    algorithm: KeyAlgorithm,
+    authority: &CaChain,
+    (held, leaf, issuers): (KeyAlgorithm, &Certificate, &[Certificate]),
 ) -> Option<Reason> {
     if let Some(difference) = profile.difference_in_names(leaf) {
         return Some(Reason::Names(difference));
     }
-    if key.algorithm() != algorithm {
-        return Some(Reason::KeyAlgorithm { held: key.algorithm(), wanted: algorithm });
+    if held != algorithm {
+        return Some(Reason::KeyAlgorithm { held, wanted: algorithm });
     }
     let own = authority.own();
     if leaf.issuer_der() != own.subject_der() {
@@ -148,15 +197,29 @@ fn reissue(
     if !leaf.names_as_issuer(own) {
         return Some(Reason::AuthorityReplaced);
     }
-    if issuers != authority.issuers() {
-        return Some(Reason::AuthorityChanged);
-    }
+    (issuers != authority.issuers()).then_some(Reason::AuthorityChanged)
+}
+
+/// Judged at a moment within its own validity: whether that is over is told apart.
+fn verified(
+    leaf: Certificate,
+    issuers: Vec<Certificate>,
+    authority: &CaChain,
+    now: OffsetDateTime,
+) -> Result<Chain, CredentialError> {
     let validity = leaf.validity();
-    // Judged at a moment within its own validity: whether that is over is told apart below.
     let within = now.clamp(validity.not_before, validity.not_after.max(validity.not_before));
-    if let Err(error) = Chain::verify(leaf.clone(), issuers, authority.roots(), within) {
-        return Some(Reason::Untrusted(error));
-    }
+    Chain::verify(leaf, issuers, authority.roots(), within)
+}
+
+/// How a leaf's times call for a new one.
+fn is_over(
+    profile: &LeafProfile,
+    authority: &CaChain,
+    leaf: &Certificate,
+    now: OffsetDateTime,
+) -> Option<Reason> {
+    let validity = leaf.validity();
     if now < validity.not_before {
         return Some(Reason::NotYetValid(validity.not_before));
     }
