@@ -14,17 +14,18 @@ use crate::desired::{self, Desired, ImportedAuthority, LocalAuthority};
 use crate::files::{FileName, FilesError};
 use crate::identity::AuthorityName;
 use crate::store::{Reader, read_foreign, read_passphrase};
-use crate::time::{OffsetDateTime, later, renewal_due};
+use crate::time::OffsetDateTime;
 use crate::x509::certificate::Certificate;
 use crate::x509::key::PrivateKey;
 use crate::x509::printable::printable;
-use crate::x509::verification::check_signature;
 
+mod due;
 mod failure;
 mod making;
 mod notes;
 mod signer;
 
+use due::outdated;
 pub use failure::AuthorityFailure;
 use notes::unrenewable;
 pub use signer::signer;
@@ -342,37 +343,6 @@ fn first_certificate(text: &[u8], file: &str) -> Result<Certificate, AuthorityFa
     let mut certificates = Certificate::all_from_pem(text)
         .map_err(|cause| AuthorityFailure::Certificate { file: file.to_owned(), cause })?;
     Ok(certificates.swap_remove(0))
-}
-
-/// Why an intermediate is to be signed anew, with the key that it has.
-fn outdated(
-    desired: &Desired,
-    name: &AuthorityName,
-    own: &Certificate,
-    above: &Authority,
-    now: OffsetDateTime,
-) -> Option<Making> {
-    let signer = above.certificate();
-    let path_length = own.ca_constraint().and_then(|ca| ca.path_length);
-    if !own.names_as_issuer(signer)
-        || check_signature(own, signer).is_err()
-        || path_length.is_none_or(|allowed| allowed < u32::from(height(desired, name)))
-    {
-        return Some(Making::Changed);
-    }
-    if now < own.validity().not_before {
-        return Some(Making::NotYetValid);
-    }
-    // One that already ends with its parent would gain nothing by a renewal.
-    let gains = own.validity().not_after < above.ends();
-    (gains && due(desired, own) <= now).then_some(Making::Due)
-}
-
-/// When an intermediate is to be signed anew.
-fn due(desired: &Desired, own: &Certificate) -> OffsetDateTime {
-    let validity = own.validity();
-    let issued_at = later(validity.not_before, desired.clock_skew);
-    renewal_due(issued_at, validity.not_after, &own.fingerprint())
 }
 
 /// How many CAs stand above an authority.

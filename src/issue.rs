@@ -11,7 +11,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use rayon::prelude::*;
 use thiserror::Error;
 
-use crate::desired::layout;
 use crate::desired::problem::nearest;
 use crate::desired::{Desired, Identity};
 use crate::files::{Directory, DirectoryOptions, FileSpec, FilesError, Layout, Recovered, View};
@@ -21,7 +20,6 @@ use crate::provisioning::provision;
 use crate::rotation::{Decision, Reason, Renewal, decide, profile, renewal};
 use crate::store::{Held, NodeFiles, Reader, UnknownAccount, access, directory_options, reader};
 use crate::time::{OffsetDateTime, rfc3339};
-use crate::x509::certificate::Certificate;
 use crate::x509::credential::Credential;
 use crate::x509::key::KeyAlgorithm;
 
@@ -250,12 +248,7 @@ impl Order<'_> {
     ) -> Result<Work, NodeFailure> {
         let files = NodeFiles::read(read, &identity.files.base)?;
         let held = files.held(&identity.files.base);
-        let kept_out = |leaf: &Certificate| leaf.ca_constraint().is_some();
-        if !matches!(held, Held::Nothing) && held.leaf().is_none_or(kept_out) && files.are_of_a_ca()
-        {
-            let key = layout::node_key(&identity.files.base);
-            return Err(NodeFailure::HoldsAuthority { key });
-        }
+        files.refuse_a_ca(&identity.files.base, &held)?;
         let (leaf, had) = (held.leaf().cloned(), !matches!(held, Held::Nothing));
         let authority = authorities.certificates(&identity.authority)?;
         let profile = profile(self.desired, identity);

@@ -33,6 +33,15 @@ pub enum StoreError {
         #[source]
         cause: std::io::Error,
     },
+    /// A node's files whose key is a CA's.
+    #[error(
+        "{key} is a CA's key, as the certificate beside it says, and such a key is never \
+         overwritten; move both away, or give the node another files.name"
+    )]
+    HoldsAuthority {
+        /// The key's file.
+        key: String,
+    },
     /// A passphrase file without a passphrase.
     #[error("{} is empty; its first line should be the passphrase", path.display())]
     EmptyPassphrase {
@@ -146,9 +155,22 @@ impl NodeFiles {
         self.pair(base).unwrap_or_else(Held::Damaged)
     }
 
+    /// Makes sure that no CA's key lies here, which must never be overwritten. `held` is what
+    /// these files [`hold`](Self::held).
+    ///
+    /// # Errors
+    /// [`StoreError::HoldsAuthority`] if one does.
+    pub fn refuse_a_ca(&self, base: &NodeName, held: &Held) -> Result<(), StoreError> {
+        let of_a_node = held.leaf().is_some_and(|leaf| leaf.ca_constraint().is_none());
+        if matches!(held, Held::Nothing) || of_a_node || !self.are_of_a_ca() {
+            return Ok(());
+        }
+        Err(StoreError::HoldsAuthority { key: layout::node_key(base) })
+    }
+
     /// Whether the key here is a CA's: the certificate beside it is one, and no other key is known
     /// to lie here.
-    pub fn are_of_a_ca(&self) -> bool {
+    fn are_of_a_ca(&self) -> bool {
         let (Some(key), Some(certificate)) = (&self.key, &self.certificate) else { return false };
         let own = Certificate::all_from_pem(certificate.as_bytes());
         let Some(own) = own.ok().and_then(|all| all.into_iter().next()) else { return false };

@@ -1,6 +1,7 @@
 //! What the user should know of the authorities, in time.
 
-use super::{Authorities, Note, due};
+use super::due::due;
+use super::{Authorities, Note};
 use crate::authority::Authority;
 use crate::desired::layout;
 use crate::desired::{Desired, LocalAuthority};

@@ -10,7 +10,7 @@ use crate::files::{Contents, FilesError};
 use crate::hierarchy::AuthorityFailure;
 use crate::provisioning::ProvisioningError;
 use crate::rotation::{Reason, Renewal};
-use crate::store::NodeFiles;
+use crate::store::{NodeFiles, StoreError};
 use crate::time::OffsetDateTime;
 use crate::x509::certificate::Certificate;
 use crate::x509::credential::Credential;
@@ -39,11 +39,8 @@ pub(super) enum NodeFailure {
     Authority(#[from] Arc<AuthorityFailure>),
     #[error(transparent)]
     Provisioning(#[from] ProvisioningError),
-    #[error(
-        "{key} is a CA's key, as the certificate beside it says, and such a key is never \
-         overwritten; move both away, or give the node another files.name"
-    )]
-    HoldsAuthority { key: String },
+    #[error(transparent)]
+    Store(#[from] StoreError),
     #[error("the run ended before it")]
     Unfinished,
 }
