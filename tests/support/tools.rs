@@ -8,6 +8,11 @@ pub fn envoy() -> PathBuf {
     installed("envoy")
 }
 
+/// The oldest Envoy that its makers still mend.
+pub fn older_envoy() -> PathBuf {
+    installed("older-envoy")
+}
+
 /// The Python that pkilint is installed in.
 pub fn tool_python() -> PathBuf {
     installed("python/bin/python")
