@@ -2,9 +2,9 @@
 
 use std::process::{Command, Stdio};
 
-use crate::application::Application;
-use crate::http;
-use crate::process::Envoy;
+use crate::support::application::Application;
+use crate::support::http;
+use crate::support::process::Envoy;
 use crate::support::site::Site;
 use crate::support::tools;
 

@@ -6,7 +6,7 @@ use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ED25519};
 
 use crate::authority::{Authority, ed25519, p256};
 use crate::mutual_tls::{Pair, SERVED};
-use crate::process::Envoy;
+use crate::support::process::Envoy;
 
 /// The field of `TlsParameters` that makes an Envoy accept Ed25519 from its peer. It replaces
 /// Envoy's own list, so the others must be named too.

@@ -4,11 +4,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
-mod application;
 mod authority;
-mod http;
 mod mutual_tls;
-mod process;
 
 mod bootstrap;
 mod chains;

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
-use crate::http::{self, Response};
-use crate::process::Envoy;
+use crate::support::http::{self, Response};
+use crate::support::process::Envoy;
 
 /// What the server answers when it is reached.
 pub const SERVED: &str = "served";

@@ -5,7 +5,10 @@
 #![allow(dead_code, reason = "no crate uses all of it")]
 
 pub mod agent;
+pub mod application;
+pub mod http;
 pub mod openssl;
+pub mod process;
 pub mod program;
 pub mod sds_client;
 pub mod sds_fleet;

@@ -229,6 +229,16 @@ impl Response {
         })
     }
 
+    /// The key of the TLS certificate in it, in PEM.
+    pub fn key(&self) -> Option<String> {
+        self.secrets().iter().find_map(|secret| match &secret.r#type {
+            Some(tls::secret::Type::TlsCertificate(certificate)) => {
+                text(certificate.private_key.as_ref())
+            }
+            _ => None,
+        })
+    }
+
     /// The roots of the validation context in it, in PEM.
     pub fn roots(&self) -> Option<String> {
         self.secrets().iter().find_map(|secret| match &secret.r#type {

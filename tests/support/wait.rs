@@ -7,17 +7,33 @@ use std::time::{Duration, Instant};
 pub const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Asks `probe` until it gives a value, and returns it; panics after [`DEADLINE`], naming `what`.
+pub fn until<T>(what: &str, probe: impl FnMut() -> Option<T>) -> T {
+    look(what, Duration::from_millis(5), probe)
+}
+
+/// The same, for what is measured: looks again after 0.2 ms.
+pub fn closely<T>(what: &str, probe: impl FnMut() -> Option<T>) -> T {
+    look(what, Duration::from_micros(200), probe)
+}
+
 #[allow(
     clippy::disallowed_methods,
     reason = "the pause between two looks, and the deadline's clock"
 )]
-pub fn until<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
+fn look<T>(what: &str, pause: Duration, mut probe: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
         if let Some(value) = probe() {
             return value;
         }
         assert!(start.elapsed() < DEADLINE, "{what}: not within {DEADLINE:?}");
-        std::thread::sleep(Duration::from_millis(5));
+        std::thread::sleep(pause);
     }
+}
+
+/// Lets time pass, where the time itself is what a test is about, such as how long something is
+/// away.
+#[allow(clippy::disallowed_methods, reason = "nothing is waited for")]
+pub fn pass(time: Duration) {
+    std::thread::sleep(time);
 }

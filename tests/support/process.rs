@@ -4,12 +4,13 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use crate::http;
-use crate::support::{tools, wait};
+use super::http;
+use super::{tools, wait};
 
 /// A running Envoy. Dropping it ends it.
 pub struct Envoy {
     child: Child,
+    name: String,
     admin: PathBuf,
     log: PathBuf,
 }
@@ -19,20 +20,47 @@ impl Envoy {
     /// `directory`, where it runs, so `config` (YAML of a bootstrap, without `node` and `admin`)
     /// may use relative paths. A listener on port 0 gets a free port: [`Envoy::port`].
     pub fn start(directory: &Path, name: &str, config: &str) -> Self {
-        let mut envoy = Self::spawn(directory, name, config);
-        wait::until(&format!("Envoy {name} is ready"), || {
-            if let Some(status) = envoy.child.try_wait().expect("our own child") {
-                panic!("Envoy {name} ended with {status}:\n{}", envoy.log());
+        Self::begin(&tools::envoy(), directory, name, config).ready()
+    }
+
+    /// Starts this program as [`start`](Self::start) does, and waits for nothing.
+    pub fn begin(program: &Path, directory: &Path, name: &str, config: &str) -> Self {
+        let admin = directory.join(format!("{name}.sock"));
+        let config_path = directory.join(format!("{name}.yaml"));
+        let log = directory.join(format!("{name}.log"));
+        std::fs::write(&config_path, config).expect("a writable directory");
+        let output = File::create(&log).expect("a writable directory");
+        let child = Command::new(program)
+            .current_dir(directory)
+            .arg("--config-path")
+            .arg(&config_path)
+            .arg("--config-yaml")
+            .arg(format!("admin: {{ address: {{ pipe: {{ path: {admin:?} }} }} }}"))
+            .args(["--service-node", name, "--service-cluster", "certctl-tests"])
+            .args(["--concurrency", "1", "--disable-hot-restart", "--log-level", "warning"])
+            .stdin(Stdio::null())
+            .stdout(output.try_clone().expect("an open file"))
+            .stderr(output)
+            .spawn()
+            .expect("Envoy starts");
+        Self { child, name: name.to_owned(), admin, log }
+    }
+
+    /// Waits until it is ready.
+    pub fn ready(mut self) -> Self {
+        wait::until(&format!("Envoy {} is ready", self.name), || {
+            if let Some(status) = self.child.try_wait().expect("our own child") {
+                panic!("Envoy {} ended with {status}:\n{}", self.name, self.log());
             }
-            let answer = http::get_unix(&envoy.admin, "/ready").ok()?;
+            let answer = http::get_unix(&self.admin, "/ready").ok()?;
             (answer.status == 200).then_some(())
         });
-        envoy
+        self
     }
 
     /// The log of an Envoy that must refuse `config`: waits until it has ended by itself.
     pub fn refusal(directory: &Path, name: &str, config: &str) -> String {
-        let mut envoy = Self::spawn(directory, name, config);
+        let mut envoy = Self::begin(&tools::envoy(), directory, name, config);
         let status = wait::until(&format!("Envoy {name} refuses its configuration"), || {
             envoy.child.try_wait().expect("our own child")
         });
@@ -69,28 +97,6 @@ impl Envoy {
     /// What it has logged so far: warnings and worse.
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).expect("the log we gave it")
-    }
-
-    fn spawn(directory: &Path, name: &str, config: &str) -> Self {
-        let admin = directory.join(format!("{name}.sock"));
-        let config_path = directory.join(format!("{name}.yaml"));
-        let log = directory.join(format!("{name}.log"));
-        std::fs::write(&config_path, config).expect("a writable directory");
-        let output = File::create(&log).expect("a writable directory");
-        let child = Command::new(tools::envoy())
-            .current_dir(directory)
-            .arg("--config-path")
-            .arg(&config_path)
-            .arg("--config-yaml")
-            .arg(format!("admin: {{ address: {{ pipe: {{ path: {admin:?} }} }} }}"))
-            .args(["--service-node", name, "--service-cluster", "certctl-tests"])
-            .args(["--concurrency", "1", "--disable-hot-restart", "--log-level", "warning"])
-            .stdin(Stdio::null())
-            .stdout(output.try_clone().expect("an open file"))
-            .stderr(output)
-            .spawn()
-            .expect("Envoy starts");
-        Self { child, admin, log }
     }
 }
 

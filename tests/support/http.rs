@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
-use crate::support::wait::DEADLINE;
+use super::wait::DEADLINE;
 
 /// An answer; header names are in lower case.
 #[derive(Debug, Eq, PartialEq)]

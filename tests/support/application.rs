@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
-use crate::support::wait::DEADLINE;
+use super::wait::DEADLINE;
 
 /// A running server. Dropping it ends it.
 pub struct Application {
