@@ -13,6 +13,7 @@ pub mod incoming;
 mod listener;
 pub mod notify;
 mod socket_file;
+mod whereabouts;
 
 pub use error::ListeningError;
 pub use listener::{Listener, SocketAccess};

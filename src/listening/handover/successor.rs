@@ -54,6 +54,11 @@ pub async fn request(path: &Path, patience: Duration) -> Result<Option<Received>
 }
 
 impl Received {
+    /// The sockets on offer.
+    pub fn listeners(&self) -> &[Listener] {
+        &self.listeners
+    }
+
     /// Makes the sockets ours: call it when everything else is ready to serve.
     ///
     /// # Errors
