@@ -17,6 +17,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tonic::transport::server::Connected;
 
+use super::catalogue::Catalogue;
 use super::resource::Resolution;
 use crate::boards::{Deliveries, Demand};
 use crate::identity::NodeName;
@@ -41,6 +42,20 @@ pub trait Resources: Debug + Send + Sync {
 
     /// The nodes whose changes may change what [`resolve`](Self::resolve) says.
     fn depends_on(&self, name: &str, view: &View, hints: &[&str]) -> Vec<NodeName>;
+}
+
+impl Resources for Catalogue {
+    fn resolve(&self, name: &str, view: &View, hints: &[&str]) -> Resolution {
+        self.resolve(name, view, hints)
+    }
+
+    fn all(&self, view: &View, hints: &[&str]) -> Vec<String> {
+        self.all(view, hints)
+    }
+
+    fn depends_on(&self, name: &str, view: &View, hints: &[&str]) -> Vec<NodeName> {
+        self.depends_on(name, view, hints)
+    }
 }
 
 /// What the service stands on.
