@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::time::Clock;
 
+mod agent;
 mod config;
 mod envoy;
 mod explain;
@@ -20,6 +21,7 @@ mod output;
 mod report;
 mod shell;
 mod sign;
+mod status;
 mod table;
 mod verify;
 
@@ -32,13 +34,17 @@ mod verify;
 Start here:
   certctl config import manifests/ -o mesh.yaml   with App Mesh manifests
   certctl config check -f mesh.yaml
-  certctl issue -f mesh.yaml -o certs
+  certctl issue -f mesh.yaml -o certs             for Envoys that read files
+  certctl agent -f mesh.yaml --sds sds.sock       for Envoys that ask over SDS
 
 Environment (a flag wins):
   CERTCTL_FILE   the mesh file, as -f
   CERTCTL_OUT    the directory that `issue` writes, as its -o
   CERTCTL_SDS    the agent's socket, as --sds
-  CERTCTL_STATE  the directory of the authorities' keys, as --state
+  CERTCTL_STATE  the directory of the authorities' keys, and of an agent's state, as --state
+  CERTCTL_SDS_TCP, CERTCTL_FILES, CERTCTL_NODE, CERTCTL_ADMIN, CERTCTL_METRICS, CERTCTL_LOG,
+  CERTCTL_SDS_MODE, CERTCTL_SETTLE_WITHIN
+                 as the flags of `agent` that are called so
   NO_COLOR       if set, no colours
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 checked and it does not hold."
@@ -62,6 +68,9 @@ struct Global {
 enum Command {
     Issue(issue::Issue),
     Envoy(envoy::Envoy),
+    Agent(agent::AgentCommand),
+    Status(status::StatusCommand),
+    Renew(status::Renew),
     Explain(explain::Explain),
     Sign(sign::Sign),
     Inspect(inspect::Inspect),
@@ -120,6 +129,9 @@ pub fn run(cli: Cli) -> ExitCode {
     let result = match cli.command {
         Command::Issue(command) => command.run(&console),
         Command::Envoy(command) => command.run(&console),
+        Command::Agent(command) => command.run(&console),
+        Command::Status(command) => command.run(&console),
+        Command::Renew(command) => command.run(&console),
         Command::Explain(command) => command.run(&console),
         Command::Sign(command) => command.run(&console),
         Command::Inspect(command) => command.run(&console),

@@ -25,6 +25,7 @@
 //! - [`status`]: how things stand, as one document.
 //! - [`telemetry`]: log, metrics, health.
 //! - [`admin`]: the socket for a running agent's operator.
+//! - [`agent`]: all of it put together, from start to end.
 //! - [`explain`]: whether two nodes of a mesh accept each other.
 //! - [`endpoint`]: what a live TLS endpoint shows of itself.
 //! - [`cli`]: the command line; the only room that may use all the others.
@@ -54,15 +55,16 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-pub mod attest;
 pub mod admin;
+pub mod agent;
+pub mod attest;
 pub mod authority;
 pub mod boards;
 pub mod cli;
 pub mod desired;
 pub mod endpoint;
-pub mod envoy;
 pub mod engine;
+pub mod envoy;
 pub mod explain;
 pub mod file_sink;
 pub mod files;

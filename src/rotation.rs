@@ -13,9 +13,9 @@ use crate::x509::credential::{Chain, Credential, CredentialError};
 use crate::x509::key::{KeyAlgorithm, PrivateKey};
 use crate::x509::profile::LeafProfile;
 
-pub mod transition;
 pub mod queue;
 pub mod schedule;
+pub mod transition;
 
 /// What is to be done about one identity.
 #[derive(Debug)]

@@ -60,6 +60,8 @@ pub struct Mesh {
     pub trust_domain: String,
     /// Why what it says now is not in force; the last good one is.
     pub problem: Option<MeshProblem>,
+    /// Why it is looked at now and then, where the system cannot tell of changes.
+    pub polling: Option<String>,
 }
 
 /// What is wrong with a mesh file.
@@ -177,7 +179,7 @@ pub struct Transition {
     pub since: Option<String>,
     /// Who is waited for, in words.
     pub waiting_for: Vec<String>,
-    /// Until when those are waited for whom nobody answers for, such as readers of files.
+    /// When the wait ends in any case.
     pub until: Option<String>,
     /// Whether a step was taken although somebody was still waited for.
     pub forced: bool,
@@ -256,8 +258,8 @@ impl SecretState {
 pub struct Files {
     /// Where.
     pub directory: String,
-    /// When something in it was last changed by this process.
-    pub written_at: Option<String>,
+    /// The change of the snapshot that they are of; 0 before the first.
+    pub generation: u64,
     /// Why it is behind.
     pub problem: Option<String>,
 }

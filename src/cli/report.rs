@@ -100,7 +100,7 @@ pub(super) fn called(path: &Path) -> String {
     }
 }
 
-fn refused(error: MeshFileError) -> Report {
+pub(super) fn refused(error: MeshFileError) -> Report {
     refusal(&error.path, &error.text, &error.problems)
 }
 

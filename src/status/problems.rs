@@ -3,9 +3,11 @@
 use super::{NodeState, Recipient, SecretState, Status};
 
 impl Status {
-    /// Puts in words what is wrong: what cuts connections first, then what will.
-    pub fn with_problems(mut self) -> Self {
+    /// Puts in words what is wrong: what cuts connections first, then what will, then what is
+    /// known besides.
+    pub fn with_problems(mut self, besides: Vec<String>) -> Self {
         self.problems = self.found();
+        self.problems.extend(besides);
         self
     }
 
@@ -98,7 +100,7 @@ mod tests {
             authorities: vec![authority, partner],
             ..Status::default()
         };
-        assert!(status.clone().with_problems().problems.is_empty());
+        assert!(status.clone().with_problems(Vec::new()).problems.is_empty());
         assert_eq!(status.without_valid_credential().count(), 0);
     }
 
@@ -133,7 +135,7 @@ mod tests {
         };
         assert_eq!(status.without_valid_credential().collect::<Vec<_>>(), ["front", "green"]);
         assert_eq!(
-            status.with_problems().problems,
+            status.with_problems(vec!["and".to_owned()]).problems,
             [
                 "front: its certificate ended at 2026-11-21T12:00:00Z and is served on: ca_1 cannot sign",
                 "envoy-1: rejected default: Failed to load",
@@ -141,6 +143,7 @@ mod tests {
                 "green: has no certificate: ca_1 cannot sign",
                 "ca_1: cannot sign: its key is missing",
                 "mesh.yaml: not in force as it stands: line 3",
+                "and",
             ]
         );
     }

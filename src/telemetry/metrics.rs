@@ -20,6 +20,7 @@ use tokio::time::Instant;
 
 use super::standing;
 use crate::boards;
+use crate::engine;
 use crate::snapshot::Generation;
 use crate::status::Status;
 
@@ -113,30 +114,6 @@ impl Metrics {
         }
     }
 
-    /// An attempt of `authority` to make a certificate has ended so after so long.
-    pub fn issued(&self, authority: &str, done: bool, took: Duration) {
-        let result = if done { "done" } else { "failed" };
-        let labels = Issued { authority: authority.to_owned(), result };
-        self.issued.get_or_create(&labels).inc();
-        if done {
-            self.issuance.observe(took.as_secs_f64());
-        }
-    }
-
-    /// What was published as `generation` began, with an edit or a due moment, at `begun`.
-    pub fn published(&self, generation: Generation, begun: Instant) {
-        let mut changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
-        if changes.len() == MOST_CHANGES {
-            changes.pop_front();
-        }
-        changes.push_back((generation, begun));
-    }
-
-    /// The wall clock was set.
-    pub fn clock_jumped(&self) {
-        self.jumps.inc();
-    }
-
     /// Everything in the OpenMetrics text format, with `status` as how things stand.
     ///
     /// # Errors
@@ -155,6 +132,29 @@ impl Metrics {
         let changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
         let found = changes.iter().rev().find(|(published, _)| *published == generation);
         found.map(|(_, begun)| *begun).filter(|begun| begun.elapsed() < OF_ONE_CHANGE)
+    }
+}
+
+impl engine::Observer for Metrics {
+    fn attempted(&self, attempt: &engine::Attempt<'_>) {
+        let result = if attempt.done { "done" } else { "failed" };
+        let labels = Issued { authority: attempt.authority.to_string(), result };
+        self.issued.get_or_create(&labels).inc();
+        if attempt.done {
+            self.issuance.observe(attempt.took.as_secs_f64());
+        }
+    }
+
+    fn published(&self, generation: Generation, begun: Instant) {
+        let mut changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        if changes.len() == MOST_CHANGES {
+            changes.pop_front();
+        }
+        changes.push_back((generation, begun));
+    }
+
+    fn clock_jumped(&self) {
+        self.jumps.inc();
     }
 }
 
@@ -185,7 +185,8 @@ impl boards::Observer for Metrics {
 mod tests {
     use super::*;
     use crate::boards::{Aspect, Deliveries, Part, RecipientView};
-    use crate::identity::NodeName;
+    use crate::engine::{Attempt, Observer as _};
+    use crate::identity::{AuthorityName, NodeName};
     use crate::status::{Certificate, Node, NodeState};
     use std::sync::Arc;
 
@@ -227,15 +228,19 @@ mod tests {
     #[test]
     fn a_failure_counts_as_one_and_has_no_duration() {
         let metrics = Metrics::default();
-        metrics.issued("ca_1", true, Duration::from_millis(3));
-        metrics.issued("ca_1", false, Duration::from_secs(30));
+        let node = NodeName::parse("front").unwrap();
+        let authority = AuthorityName::parse("ca_1").unwrap();
+        for (done, seconds) in [(true, 1), (false, 30)] {
+            let took = Duration::from_secs(seconds);
+            metrics.attempted(&Attempt { node: &node, authority: &authority, done, took });
+        }
         let text = metrics.text(&Status::default()).unwrap();
         let count = |result| {
             let labels = format!("{{authority=\"ca_1\",result=\"{result}\"}}");
             value(&text, &format!("certctl_issued_certificates_total{labels}"))
         };
         assert_eq!((count("done"), count("failed")), (1.0, 1.0));
-        assert_eq!(value(&text, "certctl_issuance_seconds_count"), 1.0);
+        assert_eq!(value(&text, "certctl_issuance_seconds_sum"), 1.0);
     }
 
     #[test]

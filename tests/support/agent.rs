@@ -28,9 +28,7 @@ impl Agent {
     /// Starts `certctl agent` on this mesh, in a fresh directory, with `--sds sds.sock --state
     /// state` and more flags, separated by spaces. Waits until it can be asked.
     pub fn start(mesh: &str, flags: &str) -> Self {
-        let place = Arc::new(tempfile::tempdir().expect("a temporary directory"));
-        fs::write(place.path().join("mesh.yaml"), mesh).expect("a writable directory");
-        Self::begin(place, &format!("{USUAL} {flags}")).ready()
+        Self::begin(prepare(mesh), &format!("{USUAL} {flags}")).ready()
     }
 
     /// Starts another agent in this one's directory, as [`start`](Self::start) does. This one is
@@ -196,6 +194,13 @@ impl Agent {
         }
         self.ended
     }
+}
+
+/// A fresh directory with this mesh in its `mesh.yaml`.
+pub fn prepare(mesh: &str) -> Arc<TempDir> {
+    let place = tempfile::tempdir().expect("a temporary directory");
+    fs::write(place.path().join("mesh.yaml"), mesh).expect("a writable directory");
+    Arc::new(place)
 }
 
 impl Drop for Agent {

@@ -1,0 +1,268 @@
+//! The life of an agent: how it starts, what it heeds, how it ends.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Mutex, mpsc};
+
+use super::process::state_directory;
+use super::shift::{Shift, Standing};
+use super::signals::{Asked, Signals};
+use super::sockets::{close, missing, wanted};
+use super::task::Task;
+use super::{AgentError, Options, admin_socket, check_nodes};
+use crate::attest::Attestor;
+use crate::boards::{Deliveries, Demand};
+use crate::desired::watch::MeshFileWatcher;
+use crate::listening::Listener;
+use crate::listening::handover::{HandoverServer, Holder, Received, request};
+use crate::listening::incoming::{MAX_CONNECTIONS, Peer, incoming};
+use crate::listening::notify::{Moment, notify};
+use crate::sds::catalogue::Catalogue;
+use crate::sds::service::{self, Service};
+use crate::snapshot::Snapshot;
+use crate::telemetry::metrics::Metrics;
+
+/// How long a running agent may take to put down what its successor takes up.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long to wait between two tries to take up again what a successor did not take.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Lives until it is told to end, or has been replaced. `inherited` are the sockets that a service
+/// manager passed.
+pub(super) async fn live(options: Options, inherited: Vec<Listener>) -> Result<(), AgentError> {
+    let mut signals = Signals::new()
+        .map_err(|source| AgentError::System { operation: "heed signals", source })?;
+    let since = options.clock.now();
+    let watcher = Arc::new(MeshFileWatcher::start(&options.mesh, options.clock.clone())?);
+    check_nodes(&options.nodes, &watcher.sources().borrow().desired)?;
+    for warning in &watcher.sources().borrow().warnings {
+        tracing::warn!("{warning}");
+    }
+    let state = state_directory(options.state.as_deref());
+    let metrics = Arc::new(Metrics::default());
+    let (failures, mut failed) = mpsc::unbounded_channel();
+    let admin = admin_socket(options.admin.as_deref(), options.sds.as_deref(), &state);
+    // Both processes must find it by what they are told alike.
+    let meeting_point = options.sds.clone().unwrap_or_else(|| admin.clone());
+    let standing = Arc::new(Standing {
+        admin,
+        clock_changed: Arc::default(),
+        deliveries: Deliveries::observed(Arc::clone(&metrics) as _),
+        demand: Demand::default(),
+        failures,
+        meeting_point,
+        metrics,
+        options,
+        since,
+        state,
+        watcher,
+    });
+    let agent = tokio::select! {
+        agent = Agent::start(Arc::clone(&standing), inherited) => agent?,
+        () = stop(&mut signals) => return Ok(()),
+    };
+    agent.log_start(standing.watcher.sources().borrow().desired.identities.len());
+    tell(Moment::Ready);
+    let ended = agent.heed(&mut signals, &mut failed).await;
+    tell(Moment::Stopping);
+    tokio::select! {
+        () = agent.end() => {}
+        () = stop(&mut signals) => tracing::warn!("told to end again: ends at once"),
+    }
+    ended
+}
+
+/// An agent that serves.
+#[derive(Clone)]
+struct Agent {
+    listeners: Arc<Vec<Listener>>,
+    occupied: Arc<Mutex<Occupied>>,
+    standing: Arc<Standing>,
+}
+
+/// What is ended for a successor, and begun again when it does not come.
+#[derive(Default)]
+struct Occupied {
+    service: Option<Task>,
+    shift: Option<Shift>,
+}
+
+impl Agent {
+    async fn start(standing: Arc<Standing>, inherited: Vec<Listener>) -> Result<Self, AgentError> {
+        let options = &standing.options;
+        let predecessor = match options.replace {
+            true => request(&standing.meeting_point, PATIENCE).await?,
+            false => None,
+        };
+        let theirs = predecessor.iter().flat_map(Received::listeners);
+        let there: Vec<_> = inherited.iter().chain(theirs).collect();
+        // Bound before anything else is done, so that whoever calls already waits in the queue.
+        let bound = missing(options, &there)?;
+        let serves = there.into_iter().chain(&bound).map(Listener::in_words).collect();
+        let (listeners, shift) =
+            match Self::take_up(&standing, serves, predecessor, inherited).await {
+                Ok((mut listeners, shift)) => {
+                    listeners.extend(bound);
+                    (listeners, shift)
+                }
+                Err(error) => {
+                    close(bound);
+                    return Err(error);
+                }
+            };
+        let listeners = Arc::new(wanted(options, listeners));
+        let service = Some(serve(&standing, &shift.snapshot, &listeners)?);
+        let occupied = Arc::new(Mutex::new(Occupied { service, shift: Some(shift) }));
+        Ok(Self { listeners, occupied, standing })
+    }
+
+    /// Starts the loop, and takes the predecessor's sockets once it runs.
+    async fn take_up(
+        standing: &Arc<Standing>,
+        serves: Vec<String>,
+        predecessor: Option<Received>,
+        mut listeners: Vec<Listener>,
+    ) -> Result<(Vec<Listener>, Shift), AgentError> {
+        let shift = Shift::start(standing, serves).await?;
+        if let Some(predecessor) = predecessor {
+            match predecessor.take().await {
+                Ok(taken) => listeners.extend(taken),
+                Err(error) => {
+                    // What the predecessor takes up again must be free.
+                    shift.end().await;
+                    return Err(error.into());
+                }
+            }
+        }
+        Ok((listeners, shift))
+    }
+
+    /// Heeds signals, successors and failures until one of them ends the agent.
+    async fn heed(
+        &self,
+        signals: &mut Signals,
+        failed: &mut mpsc::UnboundedReceiver<AgentError>,
+    ) -> Result<(), AgentError> {
+        let mut holder = self.clone();
+        let server = HandoverServer::bind(&self.standing.meeting_point)?;
+        let mut replaced = std::pin::pin!(server.serve(&self.listeners, &mut holder));
+        loop {
+            tokio::select! {
+                () = &mut replaced => {
+                    tracing::info!("another agent has taken over");
+                    return Ok(());
+                }
+                Some(error) = failed.recv() => return Err(error),
+                asked = signals.next() => match asked {
+                    Asked::Stop => {
+                        tracing::info!("told to end");
+                        return Ok(());
+                    }
+                    Asked::Reload => self.reload().await,
+                }
+            }
+        }
+    }
+
+    async fn reload(&self) {
+        tracing::info!("told to reload: reads the mesh file and the authorities again");
+        self.standing.watcher.reload();
+        if let Some(shift) = &self.occupied.lock().await.shift {
+            shift.commands.reload();
+        }
+    }
+
+    /// Ends it in order: those who are served first, so that they turn to whoever comes next.
+    async fn end(self) {
+        let Occupied { service, shift } = std::mem::take(&mut *self.occupied.lock().await);
+        if let Some(service) = service {
+            service.end().await;
+        }
+        if let Some(shift) = shift {
+            shift.end().await;
+        }
+        close(Arc::into_inner(self.listeners).unwrap_or_default());
+    }
+
+    fn log_start(&self, nodes: usize) {
+        let sds: Vec<_> = self.listeners.iter().map(Listener::in_words).collect();
+        tracing::info!(
+            version = env!("CARGO_PKG_VERSION"),
+            pid = std::process::id(),
+            nodes,
+            sds = sds.join(", "),
+            admin = %self.standing.admin.display(),
+            state = %self.standing.state.display(),
+            "serves"
+        );
+    }
+}
+
+impl Holder for Agent {
+    async fn prepare(&mut self) -> Result<(), String> {
+        tracing::info!("another agent asks to take over: puts down the loop and its state");
+        if let Some(shift) = self.occupied.lock().await.shift.take() {
+            shift.end().await;
+        }
+        Ok(())
+    }
+
+    async fn resume(&mut self) {
+        tracing::warn!("the other agent did not take over: takes up the loop again");
+        let serves = || self.listeners.iter().map(Listener::in_words).collect();
+        let shift = loop {
+            match Shift::start(&self.standing, serves()).await {
+                Ok(shift) => break shift,
+                Err(error) => tracing::error!("cannot take up the loop again: {error}"),
+            }
+            tokio::time::sleep(PAUSE).await;
+        };
+        let service = serve(&self.standing, &shift.snapshot, &self.listeners);
+        let mut occupied = self.occupied.lock().await;
+        match service {
+            Ok(service) => {
+                // Its streams end, and whoever had them is served by the new one.
+                if let Some(before) = occupied.service.replace(service) {
+                    before.end().await;
+                }
+            }
+            Err(error) => drop(self.standing.failures.send(error)),
+        }
+        occupied.shift = Some(shift);
+    }
+}
+
+/// Begins to serve a snapshot on these sockets.
+fn serve(
+    standing: &Standing,
+    snapshot: &Snapshot,
+    listeners: &[Listener],
+) -> Result<Task, AgentError> {
+    let attestor = Attestor::new(snapshot.clone());
+    let attest = Arc::new(move |peer: Peer<'_>| match peer {
+        Peer::Unix(socket) => attestor.process(socket),
+        Peer::Tcp(address) => attestor.remote(address),
+    });
+    let connections = incoming(listeners, attest, MAX_CONNECTIONS)
+        .map_err(|source| AgentError::System { operation: "accept connections", source })?;
+    let service = Service {
+        snapshot: snapshot.clone(),
+        resources: Arc::new(Catalogue::new(snapshot.clone())),
+        demand: standing.demand.clone(),
+        deliveries: standing.deliveries.clone(),
+    };
+    Ok(Task::start(|end| service::serve(service, connections, end.told())))
+}
+
+/// Completes when the process is told to end.
+async fn stop(signals: &mut Signals) {
+    while signals.next().await != Asked::Stop {}
+}
+
+fn tell(moment: Moment) {
+    if let Err(error) = notify(moment) {
+        tracing::warn!("cannot tell the service manager: {error}");
+    }
+}

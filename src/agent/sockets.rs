@@ -1,0 +1,50 @@
+//! The sockets that SDS is served on: handed over, inherited, or bound here.
+
+use super::{AgentError, Options};
+use crate::listening::{Listener, SocketAccess};
+
+/// Binds what these options ask for and `there` does not have.
+pub(super) fn missing(options: &Options, there: &[&Listener]) -> Result<Vec<Listener>, AgentError> {
+    let mut bound = Vec::new();
+    if let Some(path) = &options.sds
+        && !there.iter().any(|listener| listener.unix_path().as_ref() == Some(path))
+    {
+        let access = SocketAccess { mode: options.sds_mode, group: None };
+        bound.push(Listener::bind_unix(path, access)?);
+    }
+    if let Some(address) = options.sds_tcp
+        && !there.iter().any(|listener| listener.serves_tcp(address))
+    {
+        match Listener::bind_tcp(address) {
+            Ok(listener) => bound.push(listener),
+            Err(error) => {
+                close(bound);
+                return Err(error.into());
+            }
+        }
+    }
+    Ok(bound)
+}
+
+/// Of `listeners` those that these options ask for, and all that a service manager holds. The
+/// others, which a predecessor served on, are closed.
+pub(super) fn wanted(options: &Options, listeners: Vec<Listener>) -> Vec<Listener> {
+    let (wanted, others) = listeners.into_iter().partition(|listener: &Listener| {
+        let path = listener.unix_path();
+        listener.is_inherited()
+            || (path.is_some() && path == options.sds)
+            || options.sds_tcp.is_some_and(|address| listener.serves_tcp(address))
+    });
+    close(others);
+    wanted
+}
+
+/// Closes sockets for good.
+pub(super) fn close(listeners: Vec<Listener>) {
+    for listener in listeners {
+        let name = listener.in_words();
+        if let Err(error) = listener.close() {
+            tracing::warn!("{name} stays behind: {error}");
+        }
+    }
+}

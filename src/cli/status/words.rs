@@ -1,0 +1,174 @@
+//! A status as people read it: what is wrong first, then tables.
+
+use super::super::report::counted;
+use super::super::table::Table;
+use crate::status::{Node, Recipient, Secret, SecretState, Status};
+use crate::time::{OffsetDateTime, parse_moment, roughly};
+use crate::x509::printable::printable;
+
+/// Of so many characters of a version or serial number people see enough.
+const ENOUGH: usize = 12;
+
+pub(super) fn in_words(status: &Status) -> String {
+    let mut text = String::new();
+    for problem in &status.problems {
+        let mut lines = problem.lines();
+        text += &format!("problem  {}\n", shown(lines.next().unwrap_or_default()));
+        lines.for_each(|line| text += &format!("         {}\n", shown(line)));
+    }
+    if !text.is_empty() {
+        text += "\n";
+    }
+    let now = parse_moment(&status.process.now).ok();
+    text += &authorities(status, now);
+    text += "\n";
+    text += &nodes(status, now);
+    text += &transitions(status, now);
+    text += &recipients(status);
+    text + &footer(status, now)
+}
+
+fn authorities(status: &Status, now: Option<OffsetDateTime>) -> String {
+    let mut table = Table::new(["AUTHORITY", "STATE", "ENDS IN", "NOTES"]);
+    for authority in &status.authorities {
+        table.row([
+            authority.name.clone(),
+            shown(&authority.state),
+            until(authority.not_after.as_deref(), now),
+            shown(&authority.notes.join("; ")),
+        ]);
+    }
+    table.to_string()
+}
+
+fn nodes(status: &Status, now: Option<OffsetDateTime>) -> String {
+    let mut table = Table::new(["NODE", "AUTHORITY", "STATE", "ENDS IN", "RENEWS IN", "SERIAL"]);
+    // What needs attention first; the rest as the mesh file has it.
+    let mut nodes: Vec<_> = status.nodes.iter().collect();
+    nodes.sort_by_key(|node| node.state);
+    for node in nodes {
+        let certificate = node.certificate.as_ref();
+        table.row([
+            node.name.clone(),
+            node.authority.clone(),
+            state(node),
+            until(certificate.map(|c| c.not_after.as_str()), now),
+            match certificate {
+                Some(c) if c.due.is_none() => "with its CA".to_owned(),
+                Some(c) => until(c.due.as_deref(), now),
+                None => String::new(),
+            },
+            certificate.map_or_else(String::new, |c| beginning(&c.serial)),
+        ]);
+    }
+    table.to_string()
+}
+
+fn state(node: &Node) -> String {
+    let word = node.state.as_str();
+    match &node.failure {
+        Some(failure) if failure.failures > 1 => format!("{word} {}x", failure.failures),
+        _ if node.awaited => format!("{word}, awaited"),
+        _ => word.to_owned(),
+    }
+}
+
+fn transitions(status: &Status, now: Option<OffsetDateTime>) -> String {
+    let mut text = String::new();
+    for transition in &status.transitions {
+        text += &format!("\nmoving   {}: {}", transition.node, shown(&transition.what));
+        text += &format!(" ({}", transition.phase);
+        if let Some(until) = transition.until.as_deref().map(|at| until(Some(at), now)) {
+            text += &format!(", at most {until} more");
+        }
+        text += ")";
+        for who in &transition.waiting_for {
+            text += &format!("\n         waits for {}", shown(who));
+        }
+    }
+    if text.is_empty() { text } else { text + "\n" }
+}
+
+fn recipients(status: &Status) -> String {
+    if status.recipients.is_empty() {
+        return String::new();
+    }
+    let heading = ["ENVOY", "VERSION", "CALLER", "NAME", "STATE", "SENT", "ACCEPTED", "IN"];
+    let mut table = Table::new(heading);
+    for recipient in &status.recipients {
+        let mut who =
+            [recipient.called(), recipient.agent.as_str(), recipient.caller.as_str()].map(shown);
+        if recipient.secrets.is_empty() {
+            let [name, agent, caller] = who.clone();
+            let nothing = String::new;
+            table.row([name, agent, caller, nothing(), nothing(), nothing(), nothing(), nothing()]);
+        }
+        for secret in &recipient.secrets {
+            let [name, agent, caller] = std::mem::take(&mut who);
+            table.row([
+                name,
+                agent,
+                caller,
+                shown(&secret.name),
+                secret_state(secret),
+                secret.sent.as_deref().map_or_else(String::new, beginning),
+                secret.accepted.as_deref().map_or_else(String::new, beginning),
+                secret.took_milliseconds.map_or_else(String::new, |took| format!("{took:.1} ms")),
+            ]);
+        }
+    }
+    format!("\n{table}")
+}
+
+fn secret_state(secret: &Secret) -> String {
+    match (secret.state, secret.lag_seconds) {
+        (SecretState::Sent, Some(lag)) => format!("sent {lag:.1} s ago"),
+        (state, _) => state.as_str().to_owned(),
+    }
+}
+
+fn footer(status: &Status, now: Option<OffsetDateTime>) -> String {
+    let process = &status.process;
+    let mut text = format!("\ncertctl {}, pid {}", process.version, process.pid);
+    if let (Ok(since), Some(now)) = (parse_moment(&process.since), now) {
+        text += &format!(", up {}", roughly((now - since).unsigned_abs()));
+    }
+    if let Some(bytes) = process.memory_bytes {
+        text += &format!(", {:.1} MB", bytes as f64 / 1e6);
+    }
+    let streams: usize =
+        status.recipients.iter().map(|recipient: &Recipient| recipient.streams).sum();
+    text += &format!(
+        "; {} with {}\n",
+        counted(status.recipients.len(), "Envoy", "Envoys"),
+        counted(streams, "stream", "streams")
+    );
+    text += &format!("mesh file {}", shown(&status.mesh.path));
+    for place in &process.serves {
+        text += &format!("; {}", shown(place));
+    }
+    if let Some(files) = &status.files {
+        text += &format!("; files in {}", shown(&files.directory));
+    }
+    text + "\n"
+}
+
+fn until(moment: Option<&str>, now: Option<OffsetDateTime>) -> String {
+    let Some(moment) = moment else { return String::new() };
+    match (parse_moment(moment), now) {
+        (Ok(moment), Some(now)) if moment < now => "ended".to_owned(),
+        (Ok(moment), Some(now)) => roughly((moment - now).unsigned_abs()),
+        _ => shown(moment),
+    }
+}
+
+fn beginning(text: &str) -> String {
+    shown(&text.chars().take(ENOUGH).collect::<String>())
+}
+
+/// Recipients choose what they are called, and terminals act upon some of it.
+fn shown(text: &str) -> String {
+    /// Beyond this the tables lose their shape.
+    const LONGEST: usize = 400;
+    printable(&text.chars().take(LONGEST).collect::<String>())
+}
