@@ -202,7 +202,8 @@ impl Publisher {
     }
 
     /// Puts a node in its place, or in the place of what it was, and wakes who watches it. A new
-    /// node is seen by who watches the mesh only after [`set_mesh`](Self::set_mesh).
+    /// node, or one with another identity, is seen by who watches the mesh, and by who looks for it
+    /// by its SPIFFE ID or its files, only after [`set_mesh`](Self::set_mesh).
     pub fn set_node(&self, node: Node) {
         let name = node.identity.name.clone();
         let node = Arc::new(node);

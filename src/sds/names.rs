@@ -24,6 +24,8 @@
 
 use std::fmt;
 
+use indexmap::IndexSet;
+
 use crate::identity::{AuthorityName, NodeName, SpiffeId, TrustDomain};
 
 /// The longest name, in bytes, that is looked at: Istio's has two paths.
@@ -161,14 +163,9 @@ fn accepted(text: &str) -> Option<Accepted> {
 }
 
 fn authorities(set: &str) -> Option<Accepted> {
-    let mut names = Vec::new();
-    for name in set.split('+') {
-        let name = AuthorityName::parse(name).ok()?;
-        if !names.contains(&name) {
-            names.push(name);
-        }
-    }
-    Some(Accepted::Authorities(names))
+    let names: Option<IndexSet<_>> =
+        set.split('+').map(|name| AuthorityName::parse(name).ok()).collect();
+    Some(Accepted::Authorities(names?.into_iter().collect()))
 }
 
 /// The last part of a path, which must be a file's name and no more.
