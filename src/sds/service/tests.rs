@@ -1,1 +1,7 @@
+//! The service over real sockets: with Envoy's own messages, and with a client that breaks rules.
 
+mod hostile;
+mod limits;
+mod log;
+mod served;
+mod support;

@@ -1,0 +1,451 @@
+//! A service on a socket of its own, what it serves, and clients of it.
+
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::sync::Mutex;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use envoy_types::pb::envoy::config::core::v3::Node;
+use envoy_types::pb::envoy::service::discovery::v3::{
+    DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryRequest, DiscoveryResponse,
+};
+use envoy_types::pb::envoy::service::secret::v3::secret_discovery_service_client::SecretDiscoveryServiceClient;
+use envoy_types::pb::google::protobuf::Any;
+use envoy_types::pb::google::rpc;
+use prost::Message;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadBuf};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio_stream::wrappers::{ReceiverStream, UnixListenerStream};
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Status, Streaming};
+
+use super::super::*;
+use crate::boards::{Aspect, Part};
+use crate::sds::resource::Resource;
+use crate::sds::wire::SECRET_TYPE;
+use crate::snapshot::testing::{COLORAPP, Published, node_name, published, view};
+
+/// Longer than anything takes: only a test that hangs ends by it.
+pub(super) const HANG: Duration = Duration::from_secs(60);
+
+/// Fails a test that hangs.
+pub(super) async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
+    // Real seconds, even while tokio's clock is paused and jumps.
+    let (stop, stopped) = std::sync::mpsc::channel::<()>();
+    let (hung, hangs) = oneshot::channel();
+    std::thread::spawn(move || {
+        if stopped.recv_timeout(HANG) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+            let _ = hung.send(());
+        }
+    });
+    tokio::select! {
+        value = future => {
+            drop(stop);
+            value
+        }
+        Ok(()) = hangs => panic!("{what}: not within {HANG:?}"),
+    }
+}
+
+/// Looks until `probe` gives a value.
+pub(super) async fn until<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
+    within(what, async {
+        loop {
+            if let Some(value) = probe() {
+                return value;
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    })
+    .await
+}
+
+/// Names of the form `NODE` or `NODE:ANYTHING`, each with a version and a size in bytes.
+#[derive(Debug, Default)]
+pub(super) struct Table(Mutex<BTreeMap<String, Arc<Resource>>>);
+
+impl Table {
+    fn node(name: &str) -> Option<NodeName> {
+        NodeName::parse(name.split(':').next()?).ok()
+    }
+}
+
+impl Resources for Table {
+    fn resolve(&self, name: &str, view: &View, _: &[&str]) -> Resolution {
+        let held = |awaits, why: &str| Resolution::Held { awaits, why: why.to_owned() };
+        match Self::node(name) {
+            Some(node) if view.contains(&node) => match self.0.lock().unwrap().get(name) {
+                Some(resource) => Resolution::Ready(Arc::clone(resource)),
+                None => held(Some(node), "not made yet"),
+            },
+            _ => held(None, "not granted"),
+        }
+    }
+
+    fn all(&self, view: &View, _: &[&str]) -> Vec<String> {
+        let granted = |name: &&String| Self::node(name).is_some_and(|node| view.contains(&node));
+        self.0.lock().unwrap().keys().filter(granted).cloned().collect()
+    }
+
+    fn depends_on(&self, name: &str, _: &View, _: &[&str]) -> Vec<NodeName> {
+        Self::node(name).into_iter().collect()
+    }
+}
+
+/// Anybody who may have what the test says.
+#[derive(Debug)]
+pub(super) struct Stranger(Arc<Mutex<View>>);
+
+impl Caller for Stranger {
+    fn in_words(&self) -> String {
+        "uid 1337".into()
+    }
+
+    fn view(&self) -> View {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+/// A connection, as the listening side makes it.
+#[derive(Debug)]
+struct Attested(UnixStream, Arc<Mutex<View>>);
+
+impl Connected for Attested {
+    type ConnectInfo = Arc<dyn Caller>;
+
+    fn connect_info(&self) -> Arc<dyn Caller> {
+        Arc::new(Stranger(Arc::clone(&self.1)))
+    }
+}
+
+impl AsyncRead for Attested {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Attested {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(context)
+    }
+}
+
+/// A service that runs.
+pub(super) struct Running {
+    directory: tempfile::TempDir,
+    mesh: Published,
+    table: Arc<Table>,
+    pub(super) view: Arc<Mutex<View>>,
+    pub(super) demand: Demand,
+    pub(super) deliveries: Deliveries,
+    end: Option<oneshot::Sender<()>>,
+    serving: JoinHandle<()>,
+}
+
+impl Running {
+    /// Serves the walkthrough's nodes to anybody, with nothing made yet.
+    pub(super) fn start() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let listener = UnixListener::bind(directory.path().join("sds.sock")).unwrap();
+        let mesh = published(COLORAPP);
+        let table = Arc::new(Table::default());
+        let shown = Arc::new(Mutex::new(view(&["front", "blue", "green"])));
+        let (demand, deliveries) = (Demand::default(), Deliveries::default());
+        let service = Service {
+            snapshot: mesh.snapshot.clone(),
+            resources: Arc::clone(&table) as Arc<dyn Resources>,
+            demand: demand.clone(),
+            deliveries: deliveries.clone(),
+        };
+        let granted = Arc::clone(&shown);
+        let connections = UnixListenerStream::new(listener)
+            .map(move |stream| Ok(Attested(stream?, Arc::clone(&granted))));
+        let (end, ended) = oneshot::channel::<()>();
+        let shutdown = async move {
+            let _ = ended.await;
+        };
+        let serving = tokio::spawn(serve(service, connections, shutdown));
+        let end = Some(end);
+        Self { directory, mesh, table, view: shown, demand, deliveries, end, serving }
+    }
+
+    /// Gives a name a content of its own, and wakes who watches its node.
+    pub(super) fn set(&self, name: &str, version: &str) -> std::sync::Weak<Resource> {
+        self.set_sized(name, version, 100)
+    }
+
+    pub(super) fn set_sized(
+        &self,
+        name: &str,
+        version: &str,
+        size: usize,
+    ) -> std::sync::Weak<Resource> {
+        let node = Table::node(name).unwrap();
+        let generation = self.mesh.snapshot.generation() + 1;
+        let value = format!("{name}={version}{}", " ".repeat(size)).into_bytes();
+        let any = Any { type_url: SECRET_TYPE.into(), value }.encode_to_vec();
+        let resource = Arc::new(Resource {
+            name: name.into(),
+            version: version.into(),
+            any: Bytes::from(any),
+            aspects: vec![Aspect { node: node.clone(), part: Part::Leaf, generation }],
+        });
+        let weak = Arc::downgrade(&resource);
+        self.table.0.lock().unwrap().insert(name.into(), resource);
+        self.mesh.set_trust(node.as_str(), |_| ());
+        weak
+    }
+
+    /// Lets callers see these nodes, and says that the mesh changed.
+    pub(super) fn grant(&mut self, nodes: &[&str]) {
+        *self.view.lock().unwrap() = view(nodes);
+        self.mesh.edit(COLORAPP);
+    }
+
+    pub(super) async fn connect(&self) -> Client {
+        let path = self.directory.path().join("sds.sock");
+        let endpoint = Endpoint::from_shared(format!("unix://{}", path.display())).unwrap();
+        let channel = within("a connection", endpoint.connect()).await.unwrap();
+        Client(SecretDiscoveryServiceClient::new(channel.clone()), channel)
+    }
+
+    /// A connection whose bytes the test writes itself.
+    pub(super) async fn raw(&self) -> Raw {
+        Raw(UnixStream::connect(self.directory.path().join("sds.sock")).await.unwrap())
+    }
+
+    /// Ends the service, and waits until it is over.
+    pub(super) async fn stop(&mut self) {
+        drop(self.end.take());
+        within("the end of the service", &mut self.serving).await.unwrap();
+    }
+
+    pub(super) fn is_awaited(&self, node: &str) -> bool {
+        self.demand.is_awaited(&node_name(node))
+    }
+}
+
+/// A connection of an Envoy.
+pub(super) struct Client(pub(super) SecretDiscoveryServiceClient<Channel>, Channel);
+
+impl Client {
+    /// A state-of-the-world stream that asks for these names.
+    pub(super) async fn stream(
+        &mut self,
+        names: &[&str],
+    ) -> Stream<DiscoveryRequest, DiscoveryResponse> {
+        let (requests, receiver) = mpsc::channel(16);
+        requests.send(ask(names)).await.unwrap();
+        let responses = self.0.stream_secrets(ReceiverStream::new(receiver));
+        let responses = within("a stream", responses).await.unwrap().into_inner();
+        Stream { requests, responses }
+    }
+
+    /// A delta stream that asks for these names.
+    pub(super) async fn delta(
+        &mut self,
+        names: &[&str],
+    ) -> Stream<DeltaDiscoveryRequest, DeltaDiscoveryResponse> {
+        let (requests, receiver) = mpsc::channel(16);
+        let request = DeltaDiscoveryRequest {
+            node: Some(node()),
+            type_url: SECRET_TYPE.into(),
+            resource_names_subscribe: names.iter().map(|name| (*name).to_owned()).collect(),
+            ..Default::default()
+        };
+        requests.send(request).await.unwrap();
+        let responses = self.0.delta_secrets(ReceiverStream::new(receiver));
+        let responses = within("a stream", responses).await.unwrap().into_inner();
+        Stream { requests, responses }
+    }
+}
+
+impl Client {
+    /// How a method ends that is sent something else than a request.
+    pub(super) async fn status_of(&mut self, method: &str, message: Wrong) -> Status {
+        let path = format!("/envoy.service.secret.v3.{method}").parse().unwrap();
+        let mut grpc = tonic::client::Grpc::new(self.1.clone());
+        grpc.ready().await.unwrap();
+        let codec = tonic_prost::ProstCodec::<Wrong, DiscoveryResponse>::default();
+        let requests = futures_util::stream::once(std::future::ready(message))
+            .chain(futures_util::stream::pending());
+        let responses = grpc.streaming(tonic::Request::new(requests), path, codec);
+        match within("a stream", responses).await {
+            Err(status) => status,
+            Ok(responses) => within("its end", responses.into_inner().message()).await.unwrap_err(),
+        }
+    }
+}
+
+/// A message that no request is.
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+pub(super) struct Wrong {
+    /// Where the names are in a request.
+    #[prost(uint32, tag = "3")]
+    pub(super) names: u32,
+}
+
+/// An open stream.
+pub(super) struct Stream<Q, R> {
+    pub(super) requests: mpsc::Sender<Q>,
+    pub(super) responses: Streaming<R>,
+}
+
+impl<Q, R> Stream<Q, R> {
+    pub(super) async fn send(&self, request: Q) {
+        within("room for a request", self.requests.send(request)).await.unwrap();
+    }
+
+    pub(super) async fn next(&mut self) -> R {
+        within("a response", self.responses.message()).await.unwrap().unwrap()
+    }
+
+    /// How the stream ends: none for OK.
+    pub(super) async fn end(&mut self) -> Option<Status> {
+        match within("the end of a stream", self.responses.message()).await {
+            Ok(None) => None,
+            Ok(Some(_)) => panic!("a response instead of the end"),
+            Err(status) => Some(status),
+        }
+    }
+}
+
+pub(super) fn node() -> Node {
+    Node {
+        id: "front-1".into(),
+        cluster: "front".into(),
+        user_agent_name: "envoy".into(),
+        ..Default::default()
+    }
+}
+
+pub(super) fn ask(names: &[&str]) -> DiscoveryRequest {
+    DiscoveryRequest {
+        node: Some(node()),
+        resource_names: names.iter().map(|name| (*name).to_owned()).collect(),
+        type_url: SECRET_TYPE.into(),
+        ..Default::default()
+    }
+}
+
+/// Takes a response, asking for these names from now on.
+pub(super) fn accept(names: &[&str], response: &DiscoveryResponse) -> DiscoveryRequest {
+    DiscoveryRequest {
+        version_info: response.version_info.clone(),
+        response_nonce: response.nonce.clone(),
+        ..ask(names)
+    }
+}
+
+pub(super) fn reject(names: &[&str], response: &DiscoveryResponse, why: &str) -> DiscoveryRequest {
+    let error = rpc::Status { code: 13, message: why.into(), ..Default::default() };
+    DiscoveryRequest { error_detail: Some(error), ..accept(names, response) }
+}
+
+/// What is in a response.
+pub(super) fn content(resources: &[Any]) -> Vec<String> {
+    let text = |any: &Any| String::from_utf8(any.value.clone()).unwrap().trim_end().to_owned();
+    resources.iter().map(text).collect()
+}
+
+/// HTTP/2 by hand (RFC 9113).
+pub(super) struct Raw(pub(super) UnixStream);
+
+impl Raw {
+    pub(super) const DATA: u8 = 0;
+    pub(super) const HEADERS: u8 = 1;
+    pub(super) const SETTINGS: u8 = 4;
+
+    /// Begins, with these settings.
+    pub(super) async fn begin(&mut self, settings: &[(u16, u32)]) {
+        self.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
+        let one = |(name, value): &(u16, u32)| {
+            [&name.to_be_bytes()[..], &value.to_be_bytes()[..]].concat()
+        };
+        let settings: Vec<u8> = settings.iter().flat_map(one).collect();
+        self.frame(Self::SETTINGS, 0, 0, &settings).await;
+    }
+
+    pub(super) async fn frame(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
+        let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+        let head = [&length[1..], &[kind, flags], &stream.to_be_bytes()].concat();
+        self.write(&[&head, payload].concat()).await;
+    }
+
+    /// Opens a stream for a method of the service.
+    pub(super) async fn open(&mut self, stream: u32, method: &str) {
+        let path = format!("/envoy.service.secret.v3.SecretDiscoveryService/{method}");
+        let headers = [
+            (":method", "POST"),
+            (":scheme", "http"),
+            (":path", &path),
+            (":authority", "sds"),
+            ("content-type", "application/grpc"),
+        ];
+        // Literal fields without indexing, each length in seven bits (RFC 7541 section 6.2.2).
+        let text = |text: &str| {
+            let length = u8::try_from(text.len()).unwrap();
+            assert!(length < 127);
+            [&[length], text.as_bytes()].concat()
+        };
+        let field = |(name, value): (&str, &str)| [vec![0], text(name), text(value)].concat();
+        let block: Vec<u8> = headers.into_iter().flat_map(field).collect();
+        self.frame(Self::HEADERS, 4, stream, &block).await;
+    }
+
+    /// Sends a request as gRPC frames it.
+    pub(super) async fn request(&mut self, stream: u32, request: &DiscoveryRequest) {
+        let message = request.encode_to_vec();
+        let length = u32::try_from(message.len()).unwrap().to_be_bytes();
+        self.frame(Self::DATA, 0, stream, &[&[0], &length[..], &message].concat()).await;
+    }
+
+    pub(super) async fn write(&mut self, bytes: &[u8]) {
+        within("room to write", self.0.write_all(bytes)).await.unwrap();
+    }
+
+    /// Reads until the service ends a stream.
+    pub(super) async fn ended(&mut self, stream: u32) {
+        let frames = async {
+            loop {
+                let mut head = [0; 9];
+                self.0.read_exact(&mut head).await.unwrap();
+                let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+                let mut payload = vec![0; length as usize];
+                self.0.read_exact(&mut payload).await.unwrap();
+                let ends = head[4] & 1 == 1;
+                if (head[3], &head[5..]) == (Self::HEADERS, &stream.to_be_bytes()[..]) && ends {
+                    return;
+                }
+            }
+        };
+        within("the end of a stream", frames).await;
+    }
+
+    /// Reads until the service closes the connection.
+    pub(super) async fn closed(&mut self) {
+        let mut rest = Vec::new();
+        // Whether it closes or resets is the same here.
+        let _ = within("the end of a connection", self.0.read_to_end(&mut rest)).await;
+    }
+}
