@@ -2,6 +2,8 @@
 //!
 //! Nothing else in the crate reads the system clock, so that every test of time is exact.
 
+pub mod jumps;
+
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;

@@ -125,6 +125,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("prost", &["sds"]),
     ("rcgen", &["authority", "x509"]),
     ("rustix", &["attest", "files", "listening"]),
+    ("rustix", &["files", "time"]),
     ("rustls", &["endpoint"]),
     ("saphyr_parser", &["desired"]),
     ("serde_saphyr", &["cli"]),
