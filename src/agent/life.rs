@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::{Mutex, Notify, mpsc};
 
 use super::process::state_directory;
 use super::shift::{Shift, Standing};
@@ -22,6 +22,7 @@ use crate::sds::catalogue::Catalogue;
 use crate::sds::service::{self, Service};
 use crate::snapshot::Snapshot;
 use crate::telemetry::metrics::Metrics;
+use crate::time::jumps::{Alarm, tell_of_jumps};
 
 /// How long a running agent may take to put down what its successor takes up.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -59,6 +60,7 @@ pub(super) async fn live(options: Options, inherited: Vec<Listener>) -> Result<(
         state,
         watcher,
     });
+    let clock = watch_clock(Arc::clone(&standing.clock_changed));
     let agent = tokio::select! {
         agent = Agent::start(Arc::clone(&standing), inherited) => agent?,
         () = stop(&mut signals) => return Ok(()),
@@ -67,6 +69,7 @@ pub(super) async fn live(options: Options, inherited: Vec<Listener>) -> Result<(
     tell(Moment::Ready);
     let ended = agent.heed(&mut signals, &mut failed).await;
     tell(Moment::Stopping);
+    drop(clock);
     tokio::select! {
         () = agent.end() => {}
         () = stop(&mut signals) => tracing::warn!("told to end again: ends at once"),
@@ -254,6 +257,17 @@ fn serve(
         deliveries: standing.deliveries.clone(),
     };
     Ok(Task::start(|end| service::serve(service, connections, end.told())))
+}
+
+/// Has `changed` rung whenever the wall clock is set, while what is returned lives.
+fn watch_clock(changed: Arc<Notify>) -> Option<Task> {
+    let unwatched = |error| tracing::warn!("{error}");
+    let alarm = Alarm::new().map_err(unwatched).ok()?;
+    Some(Task::until_told(async move {
+        if let Err(error) = tell_of_jumps(alarm, changed).await {
+            unwatched(error);
+        }
+    }))
 }
 
 /// Completes when the process is told to end.
