@@ -100,11 +100,7 @@ impl Context<'_> {
                         "\"@type\": type.googleapis.com/\
                              envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
                     );
-                    yaml.comment("A dead agent's connection is noticed within 15 s.");
-                    yaml.line(
-                        "explicit_http_config: { http2_protocol_options: { \
-                             connection_keepalive: { interval: 10s, timeout: 5s } } }",
-                    );
+                    yaml.line("explicit_http_config: { http2_protocol_options: {} }");
                 });
             });
             load_assignment(yaml, SDS_CLUSTER, address);
