@@ -133,6 +133,9 @@ impl Standing {
             let listener = TcpListener::bind(address)
                 .await
                 .map_err(|source| AgentError::Metrics { address, source })?;
+            // The port may have been left to the system.
+            let address = listener.local_addr().unwrap_or(address);
+            tracing::info!(%address, "answers probes and scrapers");
             let (desk, metrics) = (Arc::clone(desk), Arc::clone(&self.metrics));
             tasks.push(Task::start(|end| async {
                 let served = pages::serve(listener, desk, metrics, end.told()).await;

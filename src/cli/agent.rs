@@ -1,6 +1,7 @@
 //! `certctl agent`: keeps a mesh's certificates fresh and serves them.
 
 use std::error::Error;
+use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -8,7 +9,7 @@ use std::time::Duration;
 use clap::Args;
 use miette::{Report, miette};
 
-use super::report::refused;
+use super::report::{absent, refused};
 use super::{Console, MeshFileArgument, Outcome};
 use crate::agent::{self, AgentError, Options};
 use crate::desired::watch::WatchError;
@@ -79,7 +80,7 @@ pub(super) struct AgentCommand {
     #[arg(long, value_name = "PATH", env = "CERTCTL_ADMIN")]
     admin: Option<PathBuf>,
 
-    /// Serve /metrics, /healthz and /readyz here, such as 127.0.0.1:9903, over plain HTTP. Whoever
+    /// Serve /metrics, /healthz and /readyz here, such as 127.0.0.1:9464, over plain HTTP. Whoever
     /// reaches it may read them: names and times, no secrets.
     #[arg(long, value_name = "ADDRESS", env = "CERTCTL_METRICS")]
     metrics: Option<SocketAddr>,
@@ -153,6 +154,11 @@ fn permission_bits(text: &str) -> Result<u32, String> {
 fn failed(error: AgentError) -> Report {
     match error {
         AgentError::Mesh(WatchError::Refused(error)) => refused(error),
+        AgentError::Mesh(WatchError::Unreadable { path, source })
+            if source.kind() == io::ErrorKind::NotFound =>
+        {
+            absent(&path)
+        }
         AgentError::UnknownNode { name, help } => {
             miette!(help = help, "the mesh has no node {name:?}")
         }

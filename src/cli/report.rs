@@ -63,15 +63,16 @@ pub(super) fn contents(path: &Path) -> Result<Vec<u8>, Report> {
     };
     match read {
         Ok(_) => Ok(contents),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(miette!(
-            help = "name the mesh file with -f FILE",
-            "there is no file {}",
-            called(path)
-        )),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(absent(path)),
         Err(error) => {
             Err(error).into_diagnostic().wrap_err_with(|| format!("cannot read {}", called(path)))
         }
     }
+}
+
+/// There is no mesh file where one was looked for.
+pub(super) fn absent(path: &Path) -> Report {
+    miette!(help = "name the mesh file with -f FILE", "there is no file {}", called(path))
 }
 
 /// `text` with a stand-in of the same length for each character upon which a terminal acts, so

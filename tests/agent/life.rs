@@ -76,8 +76,7 @@ fn an_agent_that_replaces_another_serves_the_same_from_the_same_socket() {
     let mut first = Agent::start(MESH, "");
     first.settled();
     let before = first.serial("front");
-    let inode =
-        |agent: &Agent| std::os::unix::fs::MetadataExt::ino(&fs::metadata(agent.socket()).unwrap());
+    let inode = |agent: &Agent| fs::metadata(agent.socket()).unwrap().ino();
     let socket = inode(&first);
     let second = first.again("--replace");
     assert!(first.end().success(), "{}", first.log());

@@ -1,1 +1,102 @@
+//! `certctl status` in all its forms.
 
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
+use serde_json::Value;
+
+use crate::MESH;
+use crate::support::agent::Agent;
+use crate::support::program;
+use crate::support::sds_client::{Connection, Node};
+
+#[test]
+fn the_table_says_what_there_is_and_ends_well_when_all_is_well() {
+    let agent = Agent::start(MESH, "");
+    agent.settled();
+    let run = agent.status("").done();
+    for name in ["front", "blue", "green"] {
+        let row = run.row(name);
+        let serial = agent.serial(name);
+        assert!(row.contains("fresh 23h") && row.contains(&serial[..12]), "{row}");
+    }
+    assert!(run.row("ca_1").contains("can sign") || run.row("ca_1").contains("ready"));
+    run.tells("mesh file mesh.yaml").tells("unix:sds.sock").tells("0 Envoys with 0 streams");
+}
+
+#[test]
+fn json_and_yaml_say_the_same() {
+    let agent = Agent::start(MESH, "");
+    agent.settled();
+    let json = agent.status_json();
+    assert_eq!(json["problems"], Value::Array(Vec::new()));
+    assert_eq!(json["process"]["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(json["process"]["serves"][0], "unix:sds.sock");
+    assert_eq!(json["mesh"]["trustDomain"], "example.org");
+    assert_eq!(json["nodes"][2]["spiffeId"], "spiffe://example.org/green");
+    assert_eq!(json["nodes"][2]["authority"], "ca_2");
+    let yaml = agent.status("-o yaml").done().stdout;
+    for line in ["trustDomain: example.org", "spiffeId: spiffe://example.org/green"] {
+        assert!(yaml.contains(line), "{line} is not in\n{yaml}");
+    }
+}
+
+#[test]
+fn a_connected_envoy_is_shown_with_what_it_has_and_what_it_would_not_take() {
+    let agent = Agent::start(MESH, "");
+    agent.settled();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let connection = Connection::open(&agent.socket()).await.unwrap();
+        let node = Node::bare("envoy-1");
+        let mut first = connection.subscribe(&node, &["front"], "").await.unwrap();
+        let response = first.next().await.unwrap();
+        first.accept(&response).unwrap();
+        let mut second = connection.subscribe(&node, &["blue"], "").await.unwrap();
+        let response = second.next().await.unwrap();
+        second.reject(&response, "no\u{1b}[2J thanks").unwrap();
+        let _third = connection.subscribe(&node, &["nobody"], "").await.unwrap();
+        let status = agent.until("all three are known", |status| {
+            let Some(secrets) = status["recipients"][0]["secrets"].as_array() else { return false };
+            let states: Vec<_> = secrets.iter().map(|secret| secret["state"].as_str()).collect();
+            states == [Some("rejected"), Some("accepted"), Some("held")]
+        });
+        let envoy = &status["recipients"][0];
+        assert_eq!((&envoy["nodeId"], &envoy["streams"]), (&"envoy-1".into(), &3.into()));
+        assert_eq!(envoy["agent"], "envoy 1.40.0");
+        assert!(envoy["caller"].as_str().unwrap().contains("pid "), "{envoy}");
+        assert_eq!(envoy["secrets"][1]["accepted"], envoy["secrets"][1]["sent"]);
+        assert_eq!(envoy["secrets"][0]["rejected"], "no\u{1b}[2J thanks");
+        let run = agent.status("");
+        assert_eq!(run.code, Some(3));
+        assert!(run.stdout.starts_with("problem  envoy-1: rejected blue: no"), "{}", run.stdout);
+        assert!(!run.stdout.contains('\u{1b}'), "{}", run.stdout);
+        agent.logs("rejected");
+    });
+    agent.until("the Envoy is gone", |status| status["recipients"] == Value::Array(Vec::new()));
+}
+
+#[test]
+fn a_watch_prints_what_changes_and_nothing_else() {
+    let agent = Agent::start(MESH, "");
+    agent.settled();
+    let mut command = program::command(agent.directory(), "status --sds sds.sock -o json --watch");
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut next = || {
+        let mut text = String::new();
+        loop {
+            let line = lines.next().expect("the watch goes on").unwrap();
+            text += &line;
+            if line == "}" {
+                return serde_json::from_str::<Value>(&text).unwrap();
+            }
+        }
+    };
+    assert_eq!(next()["nodes"].as_array().unwrap().len(), 3);
+    agent.edit("  blue:", "  azure:");
+    // The change may be seen before it is all done.
+    while next()["nodes"][1]["name"] != "azure" {}
+    child.kill().unwrap();
+    child.wait().unwrap();
+}

@@ -172,3 +172,99 @@ fn shown(text: &str) -> String {
     const LONGEST: usize = 400;
     printable(&text.chars().take(LONGEST).collect::<String>())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::status::{Authority, Certificate, Failure, NodeState, Process, Transition};
+
+    fn node(name: &str, state: NodeState) -> Node {
+        Node {
+            name: name.to_owned(),
+            authority: "ca_1".to_owned(),
+            state,
+            certificate: Some(Certificate {
+                serial: "0A1B2C3D4E5F60718293".to_owned(),
+                not_after: "2026-11-22T08:00:00Z".to_owned(),
+                due: Some("2026-11-21T20:30:00Z".to_owned()),
+                ..Certificate::default()
+            }),
+            ..Node::default()
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_comes_first_and_what_others_wrote_is_made_harmless() {
+        let mut failed = node("blue", NodeState::Failed);
+        failed.failure = Some(Failure { failures: 3, ..Failure::default() });
+        let secret = |name: &str, state| Secret {
+            name: name.to_owned(),
+            state,
+            sent: Some("9f86d081884c7d659a2feaa0c55ad015".to_owned()),
+            took_milliseconds: Some(3.25),
+            lag_seconds: (state == SecretState::Sent).then_some(2.04),
+            ..Secret::default()
+        };
+        let status = Status {
+            problems: vec!["mesh.yaml: not in force as it stands: one\ntwo".to_owned()],
+            process: Process {
+                version: "0.1.0".to_owned(),
+                pid: 7,
+                since: "2026-11-21T07:00:00Z".to_owned(),
+                now: "2026-11-21T08:00:00Z".to_owned(),
+                memory_bytes: Some(9_437_184),
+                serves: vec!["unix:/run/sds.sock".to_owned()],
+            },
+            authorities: vec![Authority {
+                name: "ca_1".to_owned(),
+                state: "ready".to_owned(),
+                can_sign: true,
+                not_after: Some("2026-11-21T09:30:00Z".to_owned()),
+                ..Authority::default()
+            }],
+            nodes: vec![node("front", NodeState::Fresh), failed],
+            transitions: vec![Transition {
+                node: "front".to_owned(),
+                what: "its signer moves to ca_2".to_owned(),
+                phase: "spread".to_owned(),
+                waiting_for: vec!["envoy-1".to_owned()],
+                until: Some("2026-11-21T08:30:00Z".to_owned()),
+                ..Transition::default()
+            }],
+            recipients: vec![Recipient {
+                node_id: "envoy\u{1b}[2J".to_owned(),
+                agent: "envoy 1.40.0".to_owned(),
+                caller: "uid 101".to_owned(),
+                streams: 2,
+                secrets: vec![
+                    secret("default", SecretState::Accepted),
+                    secret("front", SecretState::Sent),
+                ],
+                ..Recipient::default()
+            }],
+            ..Status::default()
+        };
+        let expected = "\
+problem  mesh.yaml: not in force as it stands: one
+         two
+
+AUTHORITY  STATE  ENDS IN  NOTES
+ca_1       ready  1h 30m
+
+NODE   AUTHORITY  STATE      ENDS IN  RENEWS IN  SERIAL
+blue   ca_1       failed 3x  1d       12h 30m    0A1B2C3D4E5F
+front  ca_1       fresh      1d       12h 30m    0A1B2C3D4E5F
+
+moving   front: its signer moves to ca_2 (spread, at most 30m more)
+         waits for envoy-1
+
+ENVOY           VERSION       CALLER   NAME     STATE           SENT          ACCEPTED  IN
+envoy\\u{1b}[2J  envoy 1.40.0  uid 101  default  accepted        9f86d081884c            3.2 ms
+                                       front    sent 2.0 s ago  9f86d081884c            3.2 ms
+
+certctl 0.1.0, pid 7, up 1h, 9.4 MB; 1 Envoy with 2 streams
+mesh file ; unix:/run/sds.sock
+";
+        assert_eq!(in_words(&status), expected);
+    }
+}
