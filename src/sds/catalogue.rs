@@ -182,9 +182,18 @@ impl Catalogue {
     ) -> Result<Arc<Resource>, Reason> {
         let node = self.node(of)?;
         let generation = node.trust.generation;
-        self.0.cache.resource(name, subject, generation, || {
-            let peers = peers::at(&node.trust, end)
-                .ok_or_else(|| Reason::NoSuchBackend { node: of.clone() })?;
+        // Who names no backends may call any node that it trusts, as the mesh has it.
+        let any = match (end, &node.trust.backends) {
+            (End::Backend(backend), None) => Some((backend, self.0.snapshot.mesh())),
+            _ => None,
+        };
+        let made_of = any.as_ref().map_or(generation, |(_, mesh)| mesh.generation.max(generation));
+        self.0.cache.resource(name, subject, made_of, || {
+            let peers = match &any {
+                Some((backend, mesh)) => peers::toward(&node.trust, mesh, backend),
+                None => peers::at(&node.trust, end),
+            };
+            let peers = peers.ok_or_else(|| Reason::NoSuchBackend { node: of.clone() })?;
             let aspect = Aspect { node: of.clone(), part: Part::Trust, generation };
             Ok(resource(name, secret::validation(name, &peers, validator)?, vec![aspect]))
         })

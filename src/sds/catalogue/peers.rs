@@ -1,7 +1,7 @@
 //! Whom a node accepts at the end that a name asks about.
 
 use crate::identity::{NodeName, SpiffeId, TrustDomain};
-use crate::snapshot::{Anchors, Peers, Trust};
+use crate::snapshot::{Anchors, Mesh, Peers, Trust};
 
 /// Which of a node's peers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +39,12 @@ pub(super) fn at(trust: &Trust, end: &End) -> Option<Peers> {
         End::Listener => trust.listener.clone(),
         End::ListenerRoots => roots(&trust.listener.anchors),
     })
+}
+
+/// One node of the mesh, as whoever names no backends accepts it.
+pub(super) fn toward(trust: &Trust, mesh: &Mesh, backend: &NodeName) -> Option<Peers> {
+    let identity = mesh.desired.identities.get(backend)?;
+    Some(Peers { anchors: trust.both.clone(), expected: Some(vec![identity.spiffe_id.clone()]) })
 }
 
 /// All backends together; anyone that the node trusts where it names none.

@@ -215,6 +215,22 @@ fn who_names_nobody_accepts_all_and_who_expects_nobody_none() {
 }
 
 #[test]
+fn who_names_no_backends_has_any_node_for_one_as_the_mesh_has_it() {
+    let mut mesh = published(RICH);
+    let catalogue = Catalogue::new(mesh.snapshot.clone());
+    let name = "backends:blue/green";
+    let expects = |mesh: &str| {
+        let resource = ready(catalogue.resolve(name, &view(&["blue"]), &[]));
+        let context = context(name, &resource);
+        assert_eq!(roots(&context), ["ca_1"], "{mesh}");
+        expected(&context)
+    };
+    assert_eq!(expects("before"), ["spiffe://example.org/green"]);
+    mesh.edit(&RICH.replace("authority: below,", "authority: below, spiffePath: /grass,"));
+    assert_eq!(expects("after"), ["spiffe://example.org/grass"]);
+}
+
+#[test]
 fn a_node_comes_before_an_authority_of_its_name() {
     let mesh = published(
         "{version: 1, trustDomain: d, authorities: {a: }, \

@@ -49,10 +49,10 @@ fn nothing_is_waited_for_that_nobody_could_make() {
 }
 
 #[test]
-fn a_node_that_names_no_backends_has_none_of_them_by_name() {
+fn a_node_that_names_no_backends_has_no_stranger_for_one() {
     let mesh = published(RICH);
     let catalogue = Catalogue::new(mesh.snapshot.clone());
-    let (awaits, why) = held(catalogue.resolve("backends:/green", &view(&["blue"]), &[]));
+    let (awaits, why) = held(catalogue.resolve("backends:/grey", &view(&["blue"]), &[]));
     assert_eq!(awaits, None);
     assert!(why.contains("blue names no such backend"), "{why}");
 }
