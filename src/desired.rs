@@ -65,6 +65,13 @@ pub struct LocalAuthority {
     pub passphrase_file: Option<PathBuf>,
 }
 
+impl LocalAuthority {
+    /// How long a root lives where the source does not say.
+    pub const ROOT_LIFETIME: Lifetime = Lifetime::days(3_650);
+    /// The same for one under a parent.
+    pub const INTERMEDIATE_LIFETIME: Lifetime = Lifetime::days(365);
+}
+
 /// A CA that exists already.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ImportedAuthority {

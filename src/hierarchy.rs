@@ -205,7 +205,7 @@ impl Authorities {
         };
         let state = state_of(name, key, certificates, &file, now)?;
         if let State::Ready(authority) = &state {
-            self.note_differences(wanted, authority);
+            self.note_differences(desired, wanted, authority);
         }
         Ok(state)
     }

@@ -67,6 +67,13 @@ pub enum Warning {
         /// The permission bits that were asked for.
         wanted: u32,
     },
+    /// Everybody in the directory's group may put names here or take them away.
+    WritableByGroup {
+        /// The directory.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
     /// Every user of the machine may put names here or, without the sticky bit, take them away.
     WritableByOthers {
         /// The directory.
@@ -266,6 +273,8 @@ fn warnings(top: &Folder, wanted: u32) -> Result<Vec<Warning>, FilesError> {
     }
     if mode & 0o002 != 0 {
         warnings.push(Warning::WritableByOthers { path: path(), mode });
+    } else if mode & 0o020 != 0 {
+        warnings.push(Warning::WritableByGroup { path: path(), mode });
     }
     Ok(warnings)
 }
@@ -280,6 +289,14 @@ impl fmt::Display for Warning {
                     "other users cannot reach their files in {path} (mode {mode:o}): \
                      chmod {:o} {path}",
                     (mode | wanted & 0o011) & 0o777
+                )
+            }
+            Self::WritableByGroup { path, mode } => {
+                let path = path.display();
+                write!(
+                    formatter,
+                    "everybody in its group may put files into {path} (mode {mode:o}), where keys \
+                     are kept: chmod g-w {path}"
                 )
             }
             Self::WritableByOthers { path, mode } => {

@@ -12,7 +12,12 @@ use crate::x509::key::KeyAlgorithm;
 
 impl Authorities {
     /// A CA that exists is not remade because the mesh file changed its mind.
-    pub(super) fn note_differences(&mut self, wanted: &LocalAuthority, authority: &Authority) {
+    pub(super) fn note_differences(
+        &mut self,
+        desired: &Desired,
+        wanted: &LocalAuthority,
+        authority: &Authority,
+    ) {
         // What was not written in the mesh file is nobody's wish, and a CA of certs.sh has other
         // names and keys than ours.
         let certificate = authority.certificate();
@@ -30,6 +35,14 @@ impl Authorities {
             && authority.key_algorithm() != wanted.key_algorithm
         {
             differences.push(format!("a key of {}", authority.key_algorithm()));
+        }
+        // An intermediate is given what is wanted when it is next renewed.
+        if wanted.parent.is_none() && wanted.lifetime != LocalAuthority::ROOT_LIFETIME {
+            let (has, wanted) = (certificate.validity().length(), wanted.lifetime.duration());
+            // Its notBefore lies back by a clock skew that may have been another one.
+            if has.abs_diff(wanted) > desired.clock_skew + wanted / 100 {
+                differences.push(format!("a lifetime of {}", roughly(has)));
+            }
         }
         if !differences.is_empty() {
             let (name, differences) = (authority.name(), differences.join(" and "));

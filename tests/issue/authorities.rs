@@ -1,6 +1,6 @@
 //! The keys of local authorities: sealed, lost, broken, elsewhere; never overwritten, never twice.
 
-use crate::support::site::{COLORAPP, Site};
+use crate::support::site::{COLORAPP, Site, mesh};
 
 fn sealed() -> Site {
     let site =
@@ -227,6 +227,26 @@ fn a_ca_that_exists_is_not_remade_because_the_mesh_file_changed_its_mind() {
          mesh file wants otherwise; a CA is not remade: add another authority and move to it",
     );
     assert_eq!(site.everything("certs"), before);
+    site.edit("keyAlgorithm: rsa-2048, subject: { commonName: x }", "lifetime: 1825d");
+    site.issue("").done().tells(
+        "note    ca_1 exists with a lifetime of 3650d, which the mesh file wants otherwise; a CA \
+         is not remade: add another authority and move to it",
+    );
+    assert_eq!(site.everything("certs"), before);
+}
+
+#[test]
+fn a_lifetime_that_is_as_wanted_is_not_remarked_on() {
+    let site = Site::of("a: { local: { lifetime: 1825d } }", "x: {}");
+    site.issue("").done();
+    for skew in ["clockSkew: 0s", "clockSkew: 24h"] {
+        site.write(
+            "mesh.yaml",
+            format!("{skew}\n{}", mesh("a: { local: { lifetime: 1825d } }", "x: {}")),
+        );
+        let run = site.issue("").done();
+        assert!(!run.stdout.contains("exists with"), "{}", run.stdout);
+    }
 }
 
 #[test]

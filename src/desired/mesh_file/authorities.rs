@@ -15,8 +15,6 @@ use crate::time::Lifetime;
 use crate::x509::key::KeyAlgorithm;
 use crate::x509::profile::Subject;
 
-const ROOT_LIFETIME: Lifetime = Lifetime::days(3_650);
-const INTERMEDIATE_LIFETIME: Lifetime = Lifetime::days(365);
 /// The longest CN, O and OU, then ST and L, in characters (RFC 5280 appendix A.1).
 const MAX_NAME: usize = 64;
 const MAX_PLACE: usize = 128;
@@ -192,7 +190,10 @@ fn subject(mut reader: MappingReader<'_>) -> Subject {
 
 impl WrittenLocal<'_> {
     fn lifetime(&self) -> Lifetime {
-        let default = if self.parent.is_some() { INTERMEDIATE_LIFETIME } else { ROOT_LIFETIME };
+        let default = match self.parent {
+            Some(_) => LocalAuthority::INTERMEDIATE_LIFETIME,
+            None => LocalAuthority::ROOT_LIFETIME,
+        };
         self.lifetime.as_ref().map_or(default, |lifetime| lifetime.value)
     }
 

@@ -108,6 +108,9 @@ fn a_directory_that_others_may_write_to_or_may_not_enter_is_reported() {
     assert_eq!(open(0o700, 0o700), []);
     assert_eq!(open(0o711, 0o711), []);
     assert_eq!(open(0o777, 0o700), [Warning::WritableByOthers { path: path.clone(), mode: 0o777 }]);
+    let group = open(0o770, 0o700);
+    assert_eq!(group, [Warning::WritableByGroup { path: path.clone(), mode: 0o770 }]);
+    assert!(group[0].to_string().contains("chmod g-w "), "{}", group[0]);
     let warnings = open(0o700, 0o711);
     assert_eq!(warnings, [Warning::NotTraversable { path, mode: 0o700, wanted: 0o711 }]);
     assert!(warnings[0].to_string().contains("chmod 711 "), "{}", warnings[0]);
