@@ -43,6 +43,15 @@ fn whole(desired: &Desired) -> Result<(), TestCaseError> {
     let known = |set: &TrustSet| {
         !set.names().is_empty() && set.names().iter().all(|n| desired.authorities.contains_key(n))
     };
+    for name in &desired.distrust {
+        prop_assert!(desired.authorities.contains_key(name));
+        let root = desired.root_of(name);
+        for identity in desired.identities.values() {
+            let mut trusted = identity.trust_sets().flat_map(TrustSet::names);
+            prop_assert!(trusted.all(|by| desired.root_of(by) != root), "{name} is trusted still");
+            prop_assert!(desired.distrusted(&identity.authority).is_none());
+        }
+    }
     let mut ids = HashSet::new();
     for (name, identity) in &desired.identities {
         prop_assert_eq!(name, &identity.name);
@@ -52,6 +61,8 @@ fn whole(desired: &Desired) -> Result<(), TestCaseError> {
         prop_assert_eq!(distinct.len(), identity.dns_names.len());
         prop_assert!(known(&identity.trust) && known(&identity.listener.trust));
         prop_assert_eq!(identity.files.mode & !0o660, 0);
+        let nothing = Grant::Process(Selectors::default());
+        prop_assert!(!identity.attest.contains(&nothing));
         match &desired.authorities[&identity.authority] {
             Authority::Local(local) => prop_assert!(identity.lifetime <= local.lifetime),
             Authority::Imported(_) => {}
@@ -155,6 +166,7 @@ proptest! {
     fn small_meshes_of_few_names_are_accepted_whole_or_refused(
         parents in prop::collection::vec(prop::option::of(0..4_usize), 1..4),
         nodes in prop::collection::vec((0..4_usize, 0..4_usize, 0..4_usize, any::<bool>()), 0..5),
+        distrust in prop::option::of(0..4_usize),
     ) {
         // Names that clash easily in files: `a`, `a_b`, `a_backend_a`, ...
         let names = ["a", "a_b", "b", "a_backend_a"];
@@ -162,6 +174,9 @@ proptest! {
         for (name, parent) in names.iter().zip(&parents) {
             let parent = parent.map(|parent| format!("local: {{parent: {}}}", names[parent]));
             text += &format!("  {name}: {{{}}}\n", parent.unwrap_or_default());
+        }
+        if let Some(distrust) = distrust {
+            text += &format!("distrust: [{}]\n", names[distrust]);
         }
         text += "virtualNodes:\n";
         for (index, (authority, trust, backend, listed)) in nodes.iter().enumerate() {
