@@ -1,6 +1,7 @@
 //! Where the roots of distrusted authorities are trusted all the same.
 
 use super::Order;
+use super::report::TrustChange;
 use super::trust::trust_roots;
 use crate::desired::TrustSet;
 use crate::files::{Contents, FileName};
@@ -10,6 +11,13 @@ use crate::x509::certificate::Certificate;
 use crate::x509::printable::printable;
 
 impl Order<'_> {
+    /// The distrusted authorities whose roots leave trust files.
+    pub(super) fn withdrawn(&self, changes: &[TrustChange]) -> Vec<String> {
+        let removed = |name: &str| changes.iter().any(|c| c.removed.iter().any(|r| r == name));
+        let distrusted = self.desired.distrust.iter().map(ToString::to_string);
+        distrusted.filter(|name| removed(name)).collect()
+    }
+
     /// What `distrust` alone does not reach: roots that another authority shares, which only the
     /// certificates tell, and files in `left_over` that nobody writes any more.
     pub(super) fn note_distrust(

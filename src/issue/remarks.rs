@@ -27,7 +27,14 @@ impl Order<'_> {
         }
         let moved = nodes.iter().filter(|node| node.moves());
         let moved: Vec<_> = moved.map(|node| node.identity.name.to_string()).collect();
-        report.roll_out = roll_out(&report.trust_changes, &moved);
+        report.roll_out = match self.withdrawn(&report.trust_changes).as_slice() {
+            [] => roll_out(&report.trust_changes, &moved),
+            withdrawn => vec![format!(
+                "no order, since {} is distrusted: have every proxy load all of it at once, and \
+                 close its connections",
+                withdrawn.join(" and ")
+            )],
+        };
     }
 
     /// An Envoy that watches `..data` would see no change any more, so its end is told.

@@ -191,6 +191,8 @@ fn a_distrusted_authority_is_in_no_trust_file_at_once() {
     site.edit("y: { authority: b", "y: { authority: c");
     let run = site.issue("").done();
     assert_eq!(site.read("certs/x_trust.pem"), site.read("certs/a_cert.pem"));
+    let told = "roll out in this order:\n  1. no order, since b is distrusted: have every proxy";
+    assert!(run.text().contains(told), "{}", run.text());
     assert_eq!(site.read("certs/b_cert.pem"), old, "the authority itself stays as it is");
     for bundle in ["a_b_bundle.pem", "a_b_c_bundle.pem"] {
         let note = format!("{bundle} is left over and holds the root of b, which is distrusted");
