@@ -177,6 +177,9 @@ pub struct Transitions {
     /// Who takes anything of anybody, while something moves and it is known.
     recipients: Option<BTreeSet<Known>>,
     began: Option<OffsetDateTime>,
+    /// The moment of the last round.
+    last: Option<OffsetDateTime>,
+    is_shifted: bool,
     /// Whether it is unknown what was served before.
     is_past_unknown: bool,
     /// How many anchors there were when those unused were last forgotten.
@@ -202,11 +205,12 @@ impl Transitions {
 
     /// Plans what is to be done now.
     pub fn advance<'a>(&mut self, now: OffsetDateTime, facts: &'a Facts<'a>) -> Plan {
-        let began = self.began.map_or(now, |began| began.min(now));
-        self.began = Some(began);
+        self.follow_clock(now);
+        let began = *self.began.get_or_insert(now);
         // Moments are to the second.
         let returned_by = later(began, GONE_AFTER + Duration::from_secs(1));
         let mut round = Round::new(now, facts);
+        round.changed = std::mem::take(&mut self.is_shifted);
         self.learn_roots(&mut round);
         self.grow(&mut round);
         self.observe(&mut round);
@@ -229,19 +233,34 @@ impl Transitions {
         self.conclude(round)
     }
 
-    /// Counts all waits from so much later: for a wall clock that was set, or a machine that
-    /// slept, in which time nobody could have answered.
+    /// Counts all waits from so much later: for a wall clock that was set forward, or a machine
+    /// that slept, in which time nobody could have answered. One that was set back is noticed.
     pub fn shift(&mut self, by: time::Duration) {
-        let shift = |at: &mut OffsetDateTime| *at = at.saturating_add(by);
-        self.began.iter_mut().for_each(shift);
+        self.change_moments(|at| *at = at.saturating_add(by));
+        self.last = self.last.map(|last| last.saturating_add(by));
+        self.is_shifted = true;
+    }
+
+    /// Lets no wait begin in the future.
+    fn follow_clock(&mut self, now: OffsetDateTime) {
+        match self.last {
+            Some(last) if now < last => self.shift(now - last),
+            Some(_) => {}
+            None => self.change_moments(|at| *at = now.min(*at)),
+        }
+        self.last = Some(now);
+    }
+
+    fn change_moments(&mut self, change: impl Fn(&mut OffsetDateTime)) {
+        self.began.iter_mut().for_each(&change);
         for node in self.nodes.values_mut() {
-            node.moving.iter_mut().for_each(|moving| shift(&mut moving.since));
-            node.older.iter_mut().flat_map(|older| &mut older.since).for_each(shift);
+            node.moving.iter_mut().for_each(|moving| change(&mut moving.since));
+            node.older.iter_mut().flat_map(|older| &mut older.since).for_each(&change);
             for end in node.ends_mut() {
-                end.leaving.iter_mut().for_each(|(_, since)| shift(since));
+                end.leaving.iter_mut().for_each(|(_, since)| change(since));
                 for entering in &mut end.entering {
-                    shift(&mut entering.since);
-                    entering.published_at.iter_mut().for_each(shift);
+                    change(&mut entering.since);
+                    entering.published_at.iter_mut().for_each(&change);
                 }
             }
         }
@@ -261,3 +280,6 @@ impl Transitions {
         self.swept = self.table.len();
     }
 }
+
+#[cfg(test)]
+mod tests;

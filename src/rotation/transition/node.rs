@@ -96,7 +96,7 @@ impl End {
     ) -> bool {
         self.wanted = Arc::clone(wanted);
         if self.served.ids() == wanted.ids() {
-            return false;
+            return !std::mem::take(&mut self.leaving).is_empty();
         }
         let new: Vec<_> =
             wanted.ids().iter().copied().filter(|id| !self.served.contains(*id)).collect();

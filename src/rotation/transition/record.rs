@@ -221,15 +221,14 @@ impl Transitions {
         for (name, node) in record.nodes {
             nodes.insert(NodeName::parse(&name)?, node.restore(&anchors)?);
         }
-        let returning = match record.recipients {
+        let recipients: Option<BTreeSet<Known>> = match record.recipients {
             Some(known) => {
-                let known: Result<_, RecordError> =
-                    known.into_iter().map(StoredRecipient::restore).collect();
-                Returning::These(known?)
+                Some(known.into_iter().map(StoredRecipient::restore).collect::<Result<_, _>>()?)
             }
-            None => Returning::Anybody,
+            None => None,
         };
-        Ok(Self { table, authorities, nodes, returning, ..Self::default() })
+        let returning = recipients.clone().map_or(Returning::Anybody, Returning::These);
+        Ok(Self { table, authorities, nodes, returning, recipients, ..Self::default() })
     }
 }
 

@@ -150,8 +150,12 @@ impl Transitions {
     fn wanted(&self, round: &mut Round<'_>, trust: &TrustSet) -> Arc<Set> {
         let names = trust.names().iter().filter(|name| !round.distrusts(name));
         let roots = names.filter_map(|name| self.authorities.get(name)).flatten();
-        let mut ids: Vec<_> = roots.copied().collect();
-        round.order.sort(&self.table, &mut ids);
+        let mut ids: Vec<_> = Vec::new();
+        for id in roots {
+            if !ids.contains(id) {
+                ids.push(*id);
+            }
+        }
         round.sets.of(&self.table, ids)
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::anchors::Id;
 use super::node::End;
 use super::report::{Standing, Waited, Waiting, sooner};
-use super::round::{RootsChange, Round};
+use super::round::Round;
 use super::{NodeState, Transitions};
 use crate::desired::{Caller, Identity, TrustSet};
 use crate::identity::{AuthorityName, NodeName, SpiffeId};

@@ -1,0 +1,142 @@
+//! Envoys that hold what they accepted, and the board that tells of it.
+
+use std::collections::BTreeMap;
+
+use tokio::time::Instant;
+
+use super::world::*;
+use crate::boards::{Delivery, GONE_AFTER, Part, RecipientView};
+use crate::identity::NodeName;
+use crate::snapshot::{Anchors, Generation, Trust};
+use crate::x509::certificate::Certificate;
+
+/// One Envoy, that shows and trusts what it accepted last.
+#[derive(Clone)]
+pub struct Envoy {
+    pub id: String,
+    pub node: NodeName,
+    pub leaf: Option<Certificate>,
+    pub trust: Option<Ends>,
+    pub accepted: (Generation, Generation),
+    pub rejects: Option<String>,
+    pub away_since: Option<Instant>,
+    /// Nothing on the board tells of it: it was connected to a process that is no more.
+    pub is_unknown: bool,
+}
+
+/// The anchors of the ends of a node, by end: `both`, `listener`, `backend NAME`.
+pub type Ends = BTreeMap<String, Anchors>;
+
+impl World {
+    pub fn connect(&mut self, id: &str, of: &str) {
+        self.envoys.push(Envoy {
+            id: id.to_owned(),
+            node: node(of),
+            leaf: None,
+            trust: None,
+            accepted: (0, 0),
+            rejects: None,
+            away_since: None,
+            is_unknown: false,
+        });
+    }
+
+    pub fn envoy(&mut self, id: &str) -> &mut Envoy {
+        self.envoys.iter_mut().find(|envoy| envoy.id == id).unwrap()
+    }
+
+    pub fn departs(&mut self, id: &str) {
+        let instant = self.instant;
+        self.envoy(id).away_since.get_or_insert(instant);
+    }
+
+    pub fn returns(&mut self, id: &str) {
+        let envoy = self.envoy(id);
+        if envoy.away_since.take().is_some() || envoy.is_unknown {
+            (envoy.accepted, envoy.is_unknown) = ((0, 0), false);
+        }
+    }
+
+    pub fn accepts(&mut self, id: &str, part: Part) {
+        let at = self.envoys.iter().position(|envoy| envoy.id == id).unwrap();
+        let envoy = &mut self.envoys[at];
+        if envoy.away_since.is_some() || envoy.is_unknown || envoy.rejects.is_some() {
+            return;
+        }
+        match part {
+            Part::Leaf => {
+                if let Some(leaf) = self.leaves.get(&envoy.node) {
+                    envoy.leaf = Some(leaf.root.clone());
+                    envoy.accepted.0 = leaf.generation;
+                }
+            }
+            Part::Trust => {
+                if let Some(trust) = self.trust.get(&envoy.node) {
+                    envoy.trust = Some(ends(trust));
+                    envoy.accepted.1 = trust.generation;
+                }
+            }
+        }
+    }
+
+    /// An Envoy accepts all there is for it, and the engine goes on.
+    pub fn takes(&mut self, id: &str) {
+        self.accepts(id, Part::Leaf);
+        self.accepts(id, Part::Trust);
+        self.run();
+    }
+
+    /// Every Envoy accepts everything, until nothing changes any more.
+    pub fn settle(&mut self) {
+        for _ in 0..10 {
+            let ids: Vec<_> = self.envoys.iter().map(|envoy| envoy.id.clone()).collect();
+            ids.iter().for_each(|id| self.takes(id));
+        }
+    }
+
+    pub fn standings(&self) -> Vec<Delivery> {
+        let gone = |since: Instant| self.instant.duration_since(since) >= GONE_AFTER;
+        let there = self.envoys.iter().filter(|envoy| !envoy.is_unknown);
+        let there = there.filter(|envoy| !envoy.away_since.is_some_and(gone));
+        let parts = |envoy: &Envoy| {
+            [(Part::Leaf, "default", envoy.accepted.0), (Part::Trust, "ROOTCA", envoy.accepted.1)]
+        };
+        let delivery = |envoy: &Envoy, (part, name, accepted): (Part, &str, Generation)| Delivery {
+            recipient: RecipientView {
+                node_id: envoy.id.clone(),
+                caller: "uid 7".to_owned(),
+                ..RecipientView::default()
+            },
+            name: name.to_owned(),
+            node: envoy.node.clone(),
+            part,
+            accepted,
+            rejected: envoy.rejects.clone(),
+            away_since: envoy.away_since,
+        };
+        let is_known = |delivery: &Delivery| self.desired.identities.contains_key(&delivery.node);
+        there
+            .flat_map(|envoy| parts(envoy).map(|part| delivery(envoy, part)))
+            .filter(is_known)
+            .collect()
+    }
+}
+
+pub fn ends(trust: &Trust) -> Ends {
+    let mut ends = Ends::from([
+        ("both".to_owned(), trust.both.clone()),
+        ("listener".to_owned(), trust.listener.anchors.clone()),
+    ]);
+    for (name, peers) in trust.backends.iter().flatten() {
+        ends.insert(format!("backend {name}"), peers.anchors.clone());
+    }
+    ends
+}
+
+/// Whether the end of one Envoy accepts what another one shows.
+pub fn holds(one: &Envoy, end: &str, other: &Envoy) -> bool {
+    let anchors = one.trust.as_ref().and_then(|trust| trust.get(end));
+    anchors.zip(other.leaf.as_ref()).is_some_and(|(anchors, leaf)| {
+        anchors.as_slice().iter().any(|anchor| anchor.certificate == *leaf)
+    })
+}
