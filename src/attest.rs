@@ -21,3 +21,6 @@ mod index;
 mod process;
 
 pub use attestor::Attestor;
+
+#[cfg(test)]
+mod tests;

@@ -88,3 +88,6 @@ fn is_fargate(group: &str) -> bool {
 fn is_hex(byte: u8) -> bool {
     matches!(byte, b'0'..=b'9' | b'a'..=b'f')
 }
+
+#[cfg(test)]
+mod tests;

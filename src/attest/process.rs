@@ -103,15 +103,17 @@ struct Pinned {
 
 impl Pinned {
     fn new(socket: BorrowedFd<'_>, pid: i32) -> Option<Self> {
-        let number = Pid::from_raw(pid)?;
         match getsockopt(&socket, sockopt::PeerPidfd) {
-            Ok(descriptor) => Some(Self { pid, descriptor, by_the_kernel: true }),
-            Err(nix::errno::Errno::ENOPROTOOPT) => {
-                let descriptor = pidfd_open(number, PidfdFlags::empty()).ok()?;
-                Some(Self { pid, descriptor, by_the_kernel: false })
-            }
+            // The number is of no use where the process has none here.
+            Ok(descriptor) => (pid > 0).then_some(Self { pid, descriptor, by_the_kernel: true }),
+            Err(nix::errno::Errno::ENOPROTOOPT) => Self::by_number(pid),
             Err(_) => None,
         }
+    }
+
+    fn by_number(pid: i32) -> Option<Self> {
+        let descriptor = pidfd_open(Pid::from_raw(pid)?, PidfdFlags::empty()).ok()?;
+        Some(Self { pid, descriptor, by_the_kernel: false })
     }
 
     fn look(&self, uid: u32, gid: u32, agent: &Agent) -> Option<Process> {
@@ -181,5 +183,53 @@ impl FileIdentity {
             modified: (metadata.mtime(), metadata.mtime_nsec()),
             changed: (metadata.ctime(), metadata.ctime_nsec()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+    use std::os::unix::net::UnixStream;
+    use std::process::Command;
+
+    use super::*;
+
+    /// As on a kernel that does not say whose connection it is.
+    #[test]
+    fn a_process_pinned_by_its_number_is_believed_while_it_is_there_and_connected() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let mut child = Command::new("sleep").arg("60").spawn().unwrap();
+        let pinned = Pinned::by_number(child.id().cast_signed()).unwrap();
+        let agent = Agent::new();
+        let process = pinned.look(agent.uid, 0, &agent).unwrap();
+        assert_eq!(process.pid, child.id().cast_signed());
+        assert!(pinned.is_still_there(ours.as_fd()));
+        drop(theirs);
+        // A process that another test starts holds the other end until it executes its program.
+        let start = tokio::time::Instant::now();
+        while pinned.is_still_there(ours.as_fd()) {
+            assert!(start.elapsed().as_secs() < 30, "its connection is closed");
+            std::thread::yield_now();
+        }
+        let (ours, _theirs) = UnixStream::pair().unwrap();
+        assert!(pinned.is_still_there(ours.as_fd()));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(!pinned.is_still_there(ours.as_fd()), "it is gone");
+        assert!(Pinned::by_number(0).is_none());
+    }
+
+    #[test]
+    fn a_process_that_nobody_has_waited_for_has_no_program_any_more() {
+        let mut child = Command::new("true").spawn().unwrap();
+        let pinned = Pinned::by_number(child.id().cast_signed()).unwrap();
+        // Ended, and still in the table: only `wait` takes it out.
+        let ended = rustix::process::WaitIdOptions::EXITED | rustix::process::WaitIdOptions::NOWAIT;
+        let id = rustix::process::WaitId::PidFd(pinned.descriptor.as_fd());
+        rustix::process::waitid(id, ended).unwrap();
+        let agent = Agent::new();
+        let process = pinned.look(agent.uid, 0, &agent).unwrap();
+        assert_eq!((process.facts.executable, process.facts.as_agent), (None, false));
+        child.wait().unwrap();
     }
 }

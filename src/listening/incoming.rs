@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -21,6 +22,10 @@ use crate::snapshot::Caller;
 /// How many connections there may be at one moment, unless said otherwise. Those beyond wait in the
 /// socket's queue until one ends.
 pub const MAX_CONNECTIONS: usize = 10_000;
+
+/// Which part of them may be of callers that may have nothing, so that these shut out nobody else.
+/// Those beyond are closed.
+const PART_FOR_NOTHING: usize = 4;
 
 /// How many callers are being looked at at one moment, so that a burst is.
 const LOOKED_AT: usize = 64;
@@ -46,7 +51,7 @@ pub type Attest = Arc<dyn Fn(Peer<'_>) -> Arc<dyn Caller> + Send + Sync>;
 pub struct Connection {
     bytes: Bytes,
     caller: Arc<dyn Caller>,
-    _place: OwnedSemaphorePermit,
+    _places: (OwnedSemaphorePermit, Option<OwnedSemaphorePermit>),
 }
 
 #[derive(Debug)]
@@ -59,6 +64,15 @@ enum Bytes {
 enum Door {
     Tcp(TcpListener),
     Unix(UnixListener),
+}
+
+/// Looks at callers.
+#[derive(Clone)]
+struct Looking {
+    attest: Attest,
+    places_for_nothing: Arc<Semaphore>,
+    /// It was said that these are all taken.
+    said: Arc<AtomicBool>,
 }
 
 /// What is kept between two connections.
@@ -94,28 +108,48 @@ pub fn incoming(
         .boxed())
     });
     let accepted = stream::select_all(accepting.collect::<io::Result<Vec<_>>>()?);
+    let places_for_nothing = Arc::new(Semaphore::new(limit.div_ceil(PART_FOR_NOTHING)));
+    let looking = Looking { attest, places_for_nothing, said: Arc::default() };
     let connections = accepted
-        .map(move |(bytes, place)| look_at(bytes, place, Arc::clone(&attest)))
+        .map(move |(bytes, place)| looking.clone().look(bytes, place))
         .buffer_unordered(LOOKED_AT)
         .filter_map(|connection| std::future::ready(connection.map(Ok)));
     Ok(connections)
 }
 
-/// Learns who is calling, on a thread that may block.
-async fn look_at(bytes: Bytes, place: OwnedSemaphorePermit, attest: Attest) -> Option<Connection> {
-    let looking = tokio::task::spawn_blocking(move || {
-        let caller = match &bytes {
-            Bytes::Unix(stream) => attest(Peer::Unix(stream.as_fd())),
-            Bytes::Tcp(stream) => attest(Peer::Tcp(stream.peer_addr().ok()?)),
-        };
-        Some(Connection { bytes, caller, _place: place })
-    });
-    match looking.await {
-        Ok(connection) => connection,
-        Err(error) => {
+impl Looking {
+    /// Learns who is calling, on a thread that may block.
+    async fn look(self, bytes: Bytes, place: OwnedSemaphorePermit) -> Option<Connection> {
+        let looked = tokio::task::spawn_blocking(move || {
+            let caller = match &bytes {
+                Bytes::Unix(stream) => (self.attest)(Peer::Unix(stream.as_fd())),
+                Bytes::Tcp(stream) => (self.attest)(Peer::Tcp(stream.peer_addr().ok()?)),
+            };
+            let place_for_nothing = match caller.view().is_empty() {
+                true => Some(self.place_for_nothing(&*caller)?),
+                false => None,
+            };
+            Some(Connection { bytes, caller, _places: (place, place_for_nothing) })
+        });
+        looked.await.unwrap_or_else(|error| {
             tracing::error!(%error, "a connection was dropped: its caller could not be looked at");
             None
+        })
+    }
+
+    fn place_for_nothing(&self, caller: &dyn Caller) -> Option<OwnedSemaphorePermit> {
+        let place = Arc::clone(&self.places_for_nothing).try_acquire_owned().ok();
+        let full = place.is_none();
+        if full && !self.said.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                caller = caller.in_words(),
+                "connections are closed: too many are of callers that may have nothing"
+            );
         }
+        if !full {
+            self.said.store(false, Ordering::Relaxed);
+        }
+        place
     }
 }
 

@@ -157,4 +157,4 @@ impl AsFd for Listener {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

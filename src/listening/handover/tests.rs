@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 
 use super::*;
 use crate::listening::incoming::{Attest, incoming};
+use crate::listening::listener::tests::until_dead;
 use crate::listening::{Listener, SocketAccess};
 use crate::snapshot::{Caller, View};
 
@@ -243,6 +244,7 @@ async fn where_nobody_serves_there_is_nothing_to_receive() {
     assert!(request(&directory.path().join("none/sds.sock"), PATIENCE).await.unwrap().is_none());
     // As a killed process leaves it.
     drop(std::os::unix::net::UnixListener::bind(meeting_point(&path)).unwrap());
+    until_dead(&meeting_point(&path));
     assert!(request(&path, PATIENCE).await.unwrap().is_none());
 }
 

@@ -10,10 +10,25 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::listening::SocketAccess;
-use crate::snapshot::View;
+use crate::snapshot::{View, testing};
 
+/// Somebody who may have something.
 #[derive(Debug)]
 struct Named(String);
+
+/// Somebody who may have nothing.
+#[derive(Debug)]
+struct Unwanted;
+
+impl Caller for Unwanted {
+    fn in_words(&self) -> String {
+        "nobody".to_owned()
+    }
+
+    fn view(&self) -> View {
+        View::default()
+    }
+}
 
 impl Caller for Named {
     fn in_words(&self) -> String {
@@ -21,7 +36,7 @@ impl Caller for Named {
     }
 
     fn view(&self) -> View {
-        View::default()
+        testing::view(&["front"])
     }
 }
 
@@ -82,6 +97,43 @@ async fn callers_beyond_the_limit_wait_until_one_goes() {
     assert!(connections.next().now_or_never().is_none());
     drop(first);
     next(&mut connections).await;
+}
+
+#[tokio::test]
+async fn callers_that_may_have_nothing_shut_out_nobody_else() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("sds.sock");
+    let calls = AtomicUsize::new(0);
+    let attest: Attest = Arc::new(move |_| match calls.fetch_add(1, Ordering::Relaxed) {
+        0..4 => Arc::new(Unwanted),
+        _ => Arc::new(Named("somebody".to_owned())),
+    });
+    let mut connections = incoming(&[bind(&path)], attest, 8).unwrap();
+    let mut callers = Vec::new();
+    for _ in 0..4 {
+        callers.push(UnixStream::connect(&path).await.unwrap());
+    }
+    // A quarter of eight; the two beyond are closed.
+    let _held = [next(&mut connections).await, next(&mut connections).await];
+    for _ in 0..4 {
+        callers.push(UnixStream::connect(&path).await.unwrap());
+    }
+    let mut served = Vec::new();
+    for _ in 0..4 {
+        served.push(next(&mut connections).await);
+        assert_eq!(served.last().unwrap().caller().in_words(), "somebody");
+    }
+    let closed = async {
+        let mut closed = 0;
+        while closed < 2 {
+            let ends = callers[..4].iter_mut().map(|caller| caller.read(&mut [0]).now_or_never());
+            closed = ends.filter(|end| matches!(end, Some(Ok(0)))).count();
+            tokio::task::yield_now().await;
+        }
+        closed
+    };
+    let closed = tokio::time::timeout(Duration::from_secs(30), closed).await;
+    assert_eq!(closed, Ok(2));
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Barrier};
 use std::thread;
 
@@ -26,6 +26,17 @@ fn bind(path: &Path) -> Result<Listener, ListeningError> {
 /// A socket of which nobody listens any more, as a killed process leaves it.
 fn leave_dead(path: &Path) {
     drop(UnixListener::bind(path).unwrap());
+    until_dead(path);
+}
+
+/// Waits until nobody listens. A process that another test starts holds every descriptor of this
+/// one until it executes its program.
+pub(in crate::listening) fn until_dead(path: &Path) {
+    let start = tokio::time::Instant::now();
+    while UnixStream::connect(path).is_ok() {
+        assert!(start.elapsed().as_secs() < 30, "somebody listens at {}", path.display());
+        thread::yield_now();
+    }
 }
 
 fn files_in(directory: &TempDir) -> Vec<String> {
@@ -74,24 +85,24 @@ fn a_mode_that_locks_out_the_owner_or_means_nothing_is_refused() {
 fn a_dead_socket_is_replaced_and_never_missing_meanwhile() {
     let (_directory, path) = place();
     leave_dead(&path);
-    let done = AtomicBool::new(false);
+    let (done, looks) = (AtomicBool::new(false), AtomicUsize::new(0));
     thread::scope(|scope| {
         let watching = scope.spawn(|| {
-            let mut looks = 0;
             while !done.load(Ordering::Relaxed) {
                 fs::symlink_metadata(&path).expect("the socket is always there");
-                looks += 1;
+                looks.fetch_add(1, Ordering::Relaxed);
             }
-            looks
         });
-        for _ in 0..50 {
+        let mut times = 0;
+        while (times < 50 || looks.load(Ordering::Relaxed) < 50) && !watching.is_finished() {
             // Dropped without being closed, as by a kill.
             drop(bind(&path).unwrap());
+            until_dead(&path);
+            times += 1;
         }
         let _last = bind(&path).unwrap();
         UnixStream::connect(&path).unwrap();
         done.store(true, Ordering::Relaxed);
-        assert!(watching.join().unwrap() > 0);
     });
 }
 
