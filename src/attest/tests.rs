@@ -35,7 +35,7 @@ fn grant(mesh: &Published, grants: &[(&str, Vec<Grant>)]) {
     }
     let old = mesh.snapshot.mesh();
     mesh.publisher.set_mesh(Mesh {
-        trust_domain: old.trust_domain.clone(),
+        desired: Arc::clone(&old.desired),
         authorities: old.authorities.clone(),
         nodes: old.nodes.clone(),
         generation: mesh.publisher.next_generation(),

@@ -23,9 +23,9 @@ use rcgen::PKCS_ECDSA_P256_SHA256;
 use tempfile::TempDir;
 
 use crate::authority::{Authority, p256};
-use crate::http;
 use crate::mutual_tls::{SERVED, Side, server_config};
-use crate::process::Envoy;
+use crate::support::http;
+use crate::support::process::Envoy;
 
 const FRONT: &str = "spiffe://example.org/front";
 const BLUE: &str = "spiffe://example.org/blue";
