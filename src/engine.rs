@@ -16,14 +16,23 @@ use crate::boards::{Deliveries, Demand};
 use crate::desired::Desired;
 use crate::files::FilesError;
 use crate::identity::NodeName;
+pub use crate::rotation::transition::Audience;
 use crate::snapshot::Publisher;
 use crate::time::Clock;
 
 mod handle;
 mod issuing;
+mod keeping;
 mod observer;
+mod preparation;
+mod report;
 mod run;
+mod slot;
+mod state;
 mod status;
+mod timers;
+mod trust;
+mod work;
 
 pub use handle::{Commands, Handle};
 pub use issuing::{Issued, Issuing, IssuingError, Local, Request};
@@ -82,6 +91,11 @@ pub struct Options {
     pub deliveries: Deliveries,
     /// How long a change of trust waits for those who do not follow, at most.
     pub settle_within: Duration,
+    /// How long something published counts as not yet arrived where nobody answers.
+    pub soak: Duration,
+    /// Who takes what is published: Envoys that answer on `deliveries`, readers of files who do
+    /// not, or both.
+    pub audience: Audience,
     /// What decides, with a node's name, by how much its retries are put off.
     pub seed: u64,
     /// Who counts what happens.
@@ -104,6 +118,8 @@ impl Options {
             demand: Demand::default(),
             deliveries: Deliveries::default(),
             settle_within: Duration::from_secs(3_600),
+            soak: Duration::from_secs(120),
+            audience: Audience::Answers,
             seed: random(),
             observer: Arc::new(Nobody),
         }

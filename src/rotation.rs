@@ -12,6 +12,7 @@ use crate::x509::certificate::Certificate;
 use crate::x509::credential::{Chain, Credential, CredentialError};
 use crate::x509::key::{KeyAlgorithm, PrivateKey};
 use crate::x509::profile::LeafProfile;
+use crate::x509::verification::Roots;
 
 pub mod queue;
 pub mod schedule;
@@ -125,13 +126,15 @@ pub fn decide(
     };
     let leaf = chain.remove(0);
     let reason = differs(profile, algorithm, authority, (key.algorithm(), &leaf, &chain))
-        .or_else(|| verified(leaf.clone(), chain, authority, now).err().map(Reason::Untrusted))
+        .or_else(|| {
+            verified(leaf.clone(), chain, authority.roots(), now).err().map(Reason::Untrusted)
+        })
         .or_else(|| is_over(profile, authority, &leaf, now));
     decision(reason, profile, authority, &leaf)
 }
 
 /// Decides about one identity from the credential that it has. That was verified; where
-/// `authority` has other certificates than then, it is to be [`adopted`](adopt) anew first.
+/// `authority` stands under another root than then, it is to be [`adopted`](adopt) anew first.
 pub fn judge(
     profile: &LeafProfile,
     algorithm: KeyAlgorithm,
@@ -146,23 +149,19 @@ pub fn judge(
     decision(reason, profile, authority, leaf)
 }
 
-/// Makes a credential of a key and a chain that were kept, if they verify under `authority` at a
+/// Makes a credential of a key and a chain that were kept, if they verify against `roots` at a
 /// moment within their own validity: whether that is over is for others to judge.
 ///
 /// # Errors
 /// When they do not.
 pub fn adopt(
     key: PrivateKey,
-    mut chain: Vec<Certificate>,
-    authority: &CaChain,
+    leaf: Certificate,
+    issuers: Vec<Certificate>,
+    roots: &Roots,
     now: OffsetDateTime,
-) -> Result<Credential, Reason> {
-    if chain.is_empty() {
-        return Err(Reason::New);
-    }
-    let leaf = chain.remove(0);
-    let chain = verified(leaf, chain, authority, now).map_err(Reason::Untrusted)?;
-    Credential::new(key, chain).map_err(Reason::Untrusted)
+) -> Result<Credential, CredentialError> {
+    Credential::new(key, verified(leaf, issuers, roots, now)?)
 }
 
 fn decision(
@@ -204,12 +203,12 @@ fn differs(
 fn verified(
     leaf: Certificate,
     issuers: Vec<Certificate>,
-    authority: &CaChain,
+    roots: &Roots,
     now: OffsetDateTime,
 ) -> Result<Chain, CredentialError> {
     let validity = leaf.validity();
     let within = now.clamp(validity.not_before, validity.not_after.max(validity.not_before));
-    Chain::verify(leaf, issuers, authority.roots(), within)
+    Chain::verify(leaf, issuers, roots, within)
 }
 
 /// How a leaf's times call for a new one.

@@ -109,6 +109,12 @@ impl Moment {
         self.instant + self.until(at)
     }
 
+    /// By how much the wall's clock was set, or the machine slept, since `earlier`.
+    pub fn jump_since(&self, earlier: &Self) -> time::Duration {
+        let passed = self.instant.saturating_duration_since(earlier.instant);
+        self.exactly - earlier.exactly - passed
+    }
+
     /// What the wall will show at `instant`, to the second.
     pub fn wall_of(&self, instant: Instant) -> OffsetDateTime {
         (self.exactly + instant.saturating_duration_since(self.instant)).truncate_to_second()
@@ -135,10 +141,13 @@ mod tests {
         let (clock, hand) = Clock::simulated(AT);
         tokio::time::advance(Duration::from_millis(2_500)).await;
         assert_eq!(rfc3339(clock.now()), "2026-11-21T06:00:03Z");
+        let before = clock.moment();
         hand.jump(time::Duration::HOUR);
         assert_eq!(rfc3339(clock.now()), "2026-11-21T07:00:03Z");
+        tokio::time::advance(Duration::from_secs(60)).await;
+        assert_eq!(clock.moment().jump_since(&before), time::Duration::HOUR);
         hand.jump(-2 * time::Duration::HOUR);
-        assert_eq!(rfc3339(clock.now()), "2026-11-21T05:00:03Z");
+        assert_eq!(rfc3339(clock.now()), "2026-11-21T05:01:03Z");
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,0 +1,118 @@
+//! How the loop stands, from what it knows.
+
+use super::slot::{Signer, Slot};
+use super::state::State;
+use super::status::{
+    AuthorityStatus, CertificateStatus, FailureStatus, NodeState, NodeStatus, Status,
+    TransitionStatus,
+};
+use crate::hierarchy::State as AuthorityState;
+use crate::identity::AuthorityName;
+use crate::rotation::schedule::Phase;
+use crate::rotation::transition::{Transition, What};
+use crate::time::Moment;
+
+impl State {
+    /// How everything stands.
+    pub(super) fn status(&self, now: &Moment) -> Status {
+        let names = self.desired.authorities.keys();
+        Status {
+            now: now.wall(),
+            trust_domain: self.desired.trust_domain.clone(),
+            authorities: names.map(|name| self.authority(name)).collect(),
+            nodes: self.slots.values().map(|slot| self.node(slot, now)).collect(),
+            transitions: self.trusting.moving.iter().map(transition).collect(),
+            problems: self.trusting.unrecorded.iter().cloned().collect(),
+        }
+    }
+
+    fn authority(&self, name: &AuthorityName) -> AuthorityStatus {
+        let known = self.authorities.states.get(name);
+        let (state, ends) = match known {
+            Some(AuthorityState::Ready(authority)) => {
+                ("can sign".to_owned(), Some(authority.ends()))
+            }
+            Some(AuthorityState::Mute { certificates, why }) => {
+                (format!("cannot sign: {why}"), Some(certificates.ends()))
+            }
+            Some(AuthorityState::TrustOnly(roots)) => {
+                let ends = roots.iter().map(|root| root.validity().not_after).min();
+                ("is trusted only".to_owned(), ends)
+            }
+            Some(AuthorityState::Failed(why)) => (format!("cannot be used: {why}"), None),
+            Some(AuthorityState::ToMake { .. }) | None => ("is being made".to_owned(), None),
+        };
+        let notes = self.authorities.notes.iter().filter(|note| note.authority == *name);
+        AuthorityStatus {
+            name: name.clone(),
+            state,
+            can_sign: matches!(known, Some(AuthorityState::Ready(_))),
+            trust_only: matches!(known, Some(AuthorityState::TrustOnly(_))),
+            not_after: ends,
+            notes: notes.map(|note| note.text.clone()).collect(),
+        }
+    }
+
+    fn node(&self, slot: &Slot, now: &Moment) -> NodeStatus {
+        let identity = &slot.identity;
+        let certificate = slot.shown.as_ref().map(|shown| {
+            let leaf = shown.credential.leaf();
+            CertificateStatus { serial: leaf.serial(), validity: leaf.validity(), due: slot.due }
+        });
+        let ended = slot.ends().is_some_and(|ends| ends < now.wall());
+        let failure = slot.failure.as_ref().map(|reason| FailureStatus {
+            reason: reason.clone(),
+            failures: slot.schedule.failures(),
+            retry_at: match slot.schedule.phase() {
+                Phase::Failed { retry_at } => Some(now.wall_of(retry_at)),
+                _ => None,
+            },
+        });
+        let state = match slot.schedule.phase() {
+            _ if ended => NodeState::Expired,
+            _ if failure.is_some() => NodeState::Failed,
+            Phase::Due | Phase::InFlight => NodeState::Issuing,
+            _ if certificate.is_none() => NodeState::Issuing,
+            Phase::Idle(_) | Phase::Held(_) | Phase::Failed { .. } => NodeState::Fresh,
+        };
+        NodeStatus {
+            name: identity.name.clone(),
+            spiffe_id: identity.spiffe_id.clone(),
+            authority: match &slot.signer {
+                Signer::By(authority) => authority.clone(),
+                Signer::Kept => identity.authority.clone(),
+            },
+            state,
+            certificate,
+            failure,
+            awaited: self.options.demand.is_awaited(&identity.name),
+        }
+    }
+}
+
+fn transition(transition: &Transition) -> TransitionStatus {
+    let Transition { node, what, phase, since, waiting, more, forced } = transition;
+    let what = match what {
+        What::Authority { from, to } => format!("its certificate moves from {from} to {to}"),
+        What::Roots { added, kept } => {
+            let listed = |verb: &str, names: &[String]| {
+                (!names.is_empty()).then(|| format!("{verb} {}", names.join(", ")))
+            };
+            let parts = [listed("comes to trust", added), listed("goes on trusting", kept)];
+            parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
+        }
+    };
+    let mut waiting_for: Vec<_> = waiting.iter().map(ToString::to_string).collect();
+    if *more > 0 {
+        waiting_for.push(format!("and {more} more"));
+    }
+    TransitionStatus {
+        node: node.clone(),
+        what,
+        phase: format!("{phase:?}").to_lowercase(),
+        since: Some(*since),
+        waiting_for,
+        until: waiting.iter().filter_map(|waited| waited.until).max(),
+        forced: *forced,
+    }
+}

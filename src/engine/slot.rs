@@ -1,0 +1,149 @@
+//! All that the loop knows of one node.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::authority::{Authority, CaChain};
+use crate::desired::{Desired, Identity};
+use crate::identity::AuthorityName;
+use crate::rotation::schedule::Schedule;
+use crate::rotation::{self, Decision};
+use crate::snapshot::{Generation, Leaf, Node, Trust};
+use crate::time::{Moment, OffsetDateTime};
+use crate::x509::certificate::Certificate;
+use crate::x509::credential::Credential;
+use crate::x509::key::KeyAlgorithm;
+use crate::x509::profile::LeafProfile;
+
+/// One node. What it has, what it is to have, and what is being done about that.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) identity: Arc<Identity>,
+    pub(super) profile: LeafProfile,
+    pub(super) signer: Signer,
+    /// What is published, or about to be.
+    pub(super) shown: Option<Shown>,
+    pub(super) trust: Option<Arc<Trust>>,
+    pub(super) schedule: Schedule,
+    /// When what is shown is to be renewed.
+    pub(super) due: Option<OffsetDateTime>,
+    pub(super) making: Option<Making>,
+    /// Why something else is to be made, in words.
+    pub(super) reason: String,
+    /// Why that failed.
+    pub(super) failure: Option<String>,
+    /// Since when it is to be made: the edit, or the due moment.
+    pub(super) begun: Instant,
+    pub(super) is_forced: bool,
+    /// Whether it was told that what is shown has ended.
+    pub(super) told_end: bool,
+    /// Why nothing is ever made for it as it is.
+    pub(super) refused: Option<String>,
+}
+
+/// Who signs a node now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Signer {
+    By(AuthorityName),
+    /// It stays as it is until its trust has moved.
+    Kept,
+}
+
+/// A credential, with what it stands under.
+#[derive(Clone, Debug)]
+pub(super) struct Shown {
+    pub(super) credential: Arc<Credential>,
+    pub(super) root: Certificate,
+    /// Who signed it, where that is known.
+    pub(super) authority: Option<AuthorityName>,
+    pub(super) generation: Generation,
+}
+
+/// A credential in the making, or in the saving.
+#[derive(Clone, Debug)]
+pub(super) struct Making {
+    pub(super) attempt: u64,
+    pub(super) authority: Arc<Authority>,
+    pub(super) profile: LeafProfile,
+    pub(super) algorithm: KeyAlgorithm,
+}
+
+impl Making {
+    /// Whether this is still what is wanted.
+    pub(super) fn is_for(&self, slot: &Slot, authority: &Arc<Authority>) -> bool {
+        let chain = |authority: &Arc<Authority>| authority.chain().to_vec();
+        self.profile == slot.profile
+            && self.algorithm == slot.identity.key_algorithm
+            && (Arc::ptr_eq(&self.authority, authority)
+                || chain(&self.authority) == chain(authority))
+    }
+}
+
+impl Slot {
+    pub(super) fn new(
+        desired: &Desired,
+        identity: Arc<Identity>,
+        seed: u64,
+        shown: Option<Shown>,
+        now: &Moment,
+    ) -> Self {
+        Self {
+            profile: rotation::profile(desired, &identity),
+            signer: Signer::By(identity.authority.clone()),
+            schedule: Schedule::new(seed ^ hash(identity.name.as_str())),
+            identity,
+            shown,
+            trust: None,
+            due: None,
+            making: None,
+            reason: String::new(),
+            failure: None,
+            begun: now.instant(),
+            is_forced: false,
+            told_end: false,
+            refused: None,
+        }
+    }
+
+    /// Decides about what it shows, with `authority` as its signer.
+    pub(super) fn judge(&self, authority: &CaChain, now: OffsetDateTime) -> Decision {
+        match &self.shown {
+            _ if self.is_forced => Decision::Issue(rotation::Reason::Forced),
+            None => Decision::Issue(rotation::Reason::New),
+            Some(shown) => {
+                let algorithm = self.identity.key_algorithm;
+                rotation::judge(&self.profile, algorithm, authority, &shown.credential, now)
+            }
+        }
+    }
+
+    /// How long what it shows is still good; none if that is over, or there is nothing.
+    pub(super) fn left(&self, now: &Moment) -> Option<Duration> {
+        let left = now.until(self.ends()?);
+        (!left.is_zero()).then_some(left)
+    }
+
+    /// The last second of what it shows.
+    pub(super) fn ends(&self) -> Option<OffsetDateTime> {
+        self.shown.as_ref().map(|shown| shown.credential.leaf().validity().not_after)
+    }
+
+    /// What it is to those who read the snapshot; none before its trust is known.
+    pub(super) fn node(&self) -> Option<Node> {
+        let leaf = self.shown.as_ref().map(|shown| Leaf {
+            credential: Arc::clone(&shown.credential),
+            generation: shown.generation,
+        });
+        let trust = Arc::clone(self.trust.as_ref()?);
+        Some(Node { identity: Arc::clone(&self.identity), leaf, trust })
+    }
+}
+
+/// FNV-1a: the same in every build.
+fn hash(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}

@@ -1,0 +1,379 @@
+//! From a node that needs a credential to one that has it: deciding, making, saving, publishing,
+//! and what follows a failure.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::keeping::{self, Made, Saved};
+use super::slot::{Making, Shown, Signer, Slot};
+use super::state::State;
+use super::{Attempt, IssuingError, Request};
+use crate::authority::Authority;
+use crate::identity::NodeName;
+use crate::rotation::queue::Class;
+use crate::rotation::schedule::Phase;
+use crate::rotation::{Decision, Renewal};
+use crate::time::{Moment, OffsetDateTime, in_words, later, rfc3339};
+use crate::x509::credential::Credential;
+
+/// An attempt that has ended.
+#[derive(Debug)]
+pub(super) struct Finished {
+    made: Result<Credential, IssuingError>,
+    authority: Arc<Authority>,
+    took: Duration,
+}
+
+impl State {
+    /// Decides about one node, and lets it wait for its turn where something is to be made.
+    pub(super) fn decide(&mut self, name: &NodeName, now: &Moment) {
+        let Some(slot) = self.slots.get_mut(name) else { return };
+        if let Some(refused) = slot.refused.clone() {
+            slot.making = None;
+            return self.hold(name, refused, now);
+        }
+        let Signer::By(signer) = &slot.signer else {
+            // Nobody can renew it as it is: it waits for its trust to move.
+            slot.making = None;
+            slot.due = None;
+            slot.schedule.hold(slot.ends_ahead(now));
+            self.queue.remove(name);
+            return self.watch_the_end(name, now);
+        };
+        let chain = match self.authorities.certificates(signer) {
+            Ok(chain) => chain,
+            Err(why) => {
+                let why = format!("its authority {signer} cannot sign: {why}");
+                return self.hold(name, why, now);
+            }
+        };
+        match slot.judge(chain, now.wall()) {
+            Decision::Keep(renewal) => {
+                let due = due(renewal);
+                slot.making = None;
+                slot.failure = None;
+                slot.due = renewal_moment(renewal);
+                slot.schedule.idle_until(Some(due));
+                self.timers.set(name, slot.schedule.wake());
+                self.queue.remove(name);
+            }
+            Decision::Issue(reason) => {
+                let authority = self.authorities.signer(signer).ok();
+                let is_made = slot.making.as_ref().is_some_and(|making| {
+                    authority.is_some_and(|authority| making.is_for(slot, authority))
+                });
+                if is_made {
+                    return;
+                }
+                slot.making = None;
+                slot.reason = reason.to_string();
+                slot.schedule.due_now();
+                self.enqueue(name, now);
+            }
+        }
+    }
+
+    /// Puts a node that is due into the queue.
+    fn enqueue(&mut self, name: &NodeName, now: &Moment) {
+        let Some(slot) = self.slots.get(name) else { return };
+        let class = match slot.left(now) {
+            _ if self.options.demand.is_awaited(name) => Class::Awaited,
+            None => Class::First,
+            Some(_) => Class::Renewal,
+        };
+        let due = slot.due.unwrap_or(now.wall());
+        self.timers.remove(name);
+        self.queue.put(name, class, due);
+    }
+
+    /// Wakes the nodes whose time has come.
+    pub(super) fn wake(&mut self, now: &Moment) {
+        while let Some(name) = self.timers.take(now) {
+            self.watch_the_end(&name, now);
+            let Some(slot) = self.slots.get_mut(&name) else { continue };
+            match slot.schedule.phase() {
+                Phase::Failed { .. } => {
+                    slot.schedule.woken();
+                    self.enqueue(&name, now);
+                }
+                Phase::Idle(_) => {
+                    slot.begun = now.instant();
+                    self.decide(&name, now);
+                }
+                Phase::Due | Phase::Held(_) | Phase::InFlight => {}
+            }
+        }
+        if self.hierarchy.wake().is_over(now) {
+            self.read_authorities();
+        }
+    }
+
+    /// Begins as many attempts as may be in the making at once.
+    pub(super) fn pump(&mut self, now: &Moment) {
+        while self.attempts.len() < self.options.at_once.max(1)
+            && let Some(name) = self.queue.take()
+        {
+            let Some(slot) = self.slots.get_mut(&name) else { continue };
+            let Signer::By(signer) = &slot.signer else { continue };
+            let authority = match self.authorities.signer(signer) {
+                Ok(authority) => Arc::clone(authority),
+                Err(why) => {
+                    let why = format!("its authority {signer} cannot sign: {why}");
+                    self.hold(&name, why, now);
+                    continue;
+                }
+            };
+            self.next_attempt += 1;
+            let (attempt, algorithm) = (self.next_attempt, slot.identity.key_algorithm);
+            let profile = slot.profile.clone();
+            slot.schedule.begin();
+            slot.making = Some(Making {
+                attempt,
+                authority: Arc::clone(&authority),
+                profile: profile.clone(),
+                algorithm,
+            });
+            let node = name.clone();
+            let request = Request {
+                node,
+                authority: Arc::clone(&authority),
+                profile,
+                algorithm,
+                now: now.wall(),
+            };
+            let (making, began) = (self.options.issuing.issue(request), now.instant());
+            let task = self.attempts.spawn(async move {
+                let made = making.await;
+                Finished { made, authority, took: began.elapsed() }
+            });
+            self.running.insert(task.id(), (name, attempt));
+        }
+    }
+
+    /// Takes the outcome of an attempt: what nobody wants any more is dropped.
+    pub(super) fn finish(
+        &mut self,
+        ended: Result<(tokio::task::Id, Finished), tokio::task::JoinError>,
+        now: &Moment,
+    ) {
+        let id = ended.as_ref().map_or_else(tokio::task::JoinError::id, |(id, _)| *id);
+        let Some((name, attempt)) = self.running.remove(&id) else { return };
+        let wanted = self.slots.get(&name).and_then(|slot| slot.making.as_ref());
+        let wanted = wanted.filter(|making| making.attempt == attempt).cloned();
+        let (made, took) = match ended {
+            Ok((_, Finished { made, took, authority })) => {
+                let (authority, done) = (authority.name(), made.is_ok());
+                let attempt = Attempt { node: &name, authority, done, took };
+                self.options.observer.attempted(&attempt);
+                (made, took)
+            }
+            Err(cause) => (Err(IssuingError::CutOff { cause }), Duration::ZERO),
+        };
+        if wanted.is_none() {
+            tracing::debug!(node = %name, took = ?took, "an attempt that was overtaken is dropped");
+            return;
+        }
+        let Some(slot) = self.slots.get(&name) else { return };
+        match made {
+            Ok(credential) => {
+                let (credential, identity) = (Arc::new(credential), Arc::clone(&slot.identity));
+                let made = Made { node: name, attempt, identity, credential };
+                match self.options.store {
+                    true => self.to_save.push(made),
+                    false => self.to_publish.push(made),
+                }
+            }
+            Err(error) => self.fail(&name, error.to_string(), now),
+        }
+    }
+
+    /// Begins to save what was made, all of it together, unless something is being saved.
+    pub(super) fn start_saving(&mut self) {
+        if self.saving.is_some() || self.to_save.is_empty() {
+            return;
+        }
+        let (batch, directory) = (std::mem::take(&mut self.to_save), Arc::clone(&self.directory));
+        let save = move || keeping::save(&directory, batch);
+        self.saving = Some(tokio::task::spawn_blocking(save));
+    }
+
+    /// Takes the outcome of saving.
+    pub(super) fn saved(&mut self, saved: Vec<Saved>, now: &Moment) {
+        for (made, outcome) in saved {
+            match outcome {
+                Ok(()) => self.to_publish.push(made),
+                Err(error) if self.is_wanted(&made) => {
+                    self.fail(&made.node, format!("it cannot be saved: {error}"), now);
+                }
+                Err(error) => {
+                    tracing::warn!(node = %made.node, "its files cannot be saved: {error}");
+                }
+            }
+        }
+    }
+
+    fn is_wanted(&self, made: &Made) -> bool {
+        let making = self.slots.get(&made.node).and_then(|slot| slot.making.as_ref());
+        making.is_some_and(|making| making.attempt == made.attempt)
+    }
+
+    /// Publishes what was made and, where it is to be, saved.
+    pub(super) fn publish(&mut self, now: &Moment) {
+        for made in std::mem::take(&mut self.to_publish) {
+            if !self.is_wanted(&made) {
+                continue;
+            }
+            let generation = self.publisher.next_generation();
+            let Some(slot) = self.slots.get_mut(&made.node) else { continue };
+            let Some(making) = slot.making.take() else { continue };
+            let root = making.authority.root().clone();
+            let moved = slot.shown.as_ref().is_none_or(|shown| shown.root != root);
+            self.trusting.is_stale |= moved || self.trusting.is_busy;
+            slot.shown = Some(Shown {
+                credential: made.credential,
+                root,
+                authority: Some(making.authority.name().clone()),
+                generation,
+            });
+            slot.failure = None;
+            slot.is_forced = false;
+            slot.told_end = false;
+            if let Some(node) = slot.node() {
+                self.publisher.set_node(node);
+                self.options.observer.published(generation, slot.begun);
+            }
+            let decision = slot.judge(making.authority.certificates(), now.wall());
+            let due = match decision {
+                Decision::Keep(renewal) => {
+                    slot.due = renewal_moment(renewal);
+                    due(renewal)
+                }
+                // Too short to last until it is published; again, but in no loop.
+                Decision::Issue(_) => now.wall(),
+            };
+            slot.schedule.succeeded(now, Some(due));
+            self.timers.set(&made.node, slot.schedule.wake());
+            told_issued(&made.node, slot, &making.authority);
+        }
+    }
+
+    /// What follows a failed attempt.
+    fn fail(&mut self, name: &NodeName, why: String, now: &Moment) {
+        let Some(slot) = self.slots.get_mut(name) else { return };
+        slot.making = None;
+        let retry = slot.schedule.failed(now, slot.left(now));
+        if retry.tell || slot.failure.as_ref() != Some(&why) {
+            tracing::warn!(
+                node = %name,
+                authority = %slot.identity.authority,
+                failures = slot.schedule.failures(),
+                retry_in = format!("{:.1}s", retry.after.as_secs_f64()),
+                "no certificate was made: {why}"
+            );
+        }
+        slot.failure = Some(why);
+        self.timers.set(name, slot.schedule.wake());
+        self.watch_the_end(name, now);
+    }
+
+    /// Lets a node wait for its authority to be mended: that is tried for all together.
+    fn hold(&mut self, name: &NodeName, why: String, now: &Moment) {
+        let Some(slot) = self.slots.get_mut(name) else { return };
+        if slot.failure.as_ref() != Some(&why) {
+            tracing::warn!(node = %name, "no certificate can be made: {why}");
+            slot.failure = Some(why);
+        }
+        slot.making = None;
+        slot.schedule.hold(slot.ends_ahead(now));
+        self.queue.remove(name);
+        self.hierarchy_stale = self.hierarchy_stale.or(Some(false));
+        self.watch_the_end(name, now);
+    }
+
+    /// Tells once that what a node shows has ended, and sees to it that it is told in time.
+    fn watch_the_end(&mut self, name: &NodeName, now: &Moment) {
+        let Some(slot) = self.slots.get_mut(name) else { return };
+        if let Some(ends) = slot.ends().filter(|ends| *ends < now.wall())
+            && !slot.told_end
+        {
+            slot.told_end = true;
+            tracing::error!(
+                node = %name,
+                not_after = %rfc3339(ends),
+                "its certificate has expired, and is served on for want of a new one: {}",
+                slot.failure.as_deref().unwrap_or("none could be made in time")
+            );
+        }
+        if let Phase::Held(_) = slot.schedule.phase() {
+            slot.schedule.hold(slot.ends_ahead(now));
+            self.timers.set(name, slot.schedule.wake());
+        }
+    }
+
+    /// Makes new certificates for these nodes, whatever they have.
+    pub(super) fn reissue(
+        &mut self,
+        nodes: Vec<NodeName>,
+        now: &Moment,
+    ) -> Result<usize, Vec<NodeName>> {
+        let unknown: Vec<_> =
+            nodes.iter().filter(|name| !self.slots.contains_key(*name)).cloned().collect();
+        if !unknown.is_empty() {
+            return Err(unknown);
+        }
+        let nodes = if nodes.is_empty() { self.slots.keys().cloned().collect() } else { nodes };
+        for name in &nodes {
+            if let Some(slot) = self.slots.get_mut(name) {
+                slot.is_forced = true;
+                slot.begun = now.instant();
+            }
+            self.decide(name, now);
+        }
+        Ok(nodes.len())
+    }
+
+    /// Lets those come first whom somebody waits for by now.
+    pub(super) fn hasten(&mut self) {
+        for name in self.options.demand.awaited() {
+            self.queue.hasten(&name);
+        }
+    }
+}
+
+impl Slot {
+    /// When to tell that what it shows has ended, if that is yet to come.
+    fn ends_ahead(&self, now: &Moment) -> Option<OffsetDateTime> {
+        let after = |ends| later(ends, Duration::from_secs(1));
+        self.ends().filter(|ends| *ends >= now.wall()).map(after)
+    }
+}
+
+/// When to look at a kept certificate again.
+fn due(renewal: Renewal) -> OffsetDateTime {
+    match renewal {
+        Renewal::Due(at) => at,
+        // It is over in the second after its last.
+        Renewal::WithAuthority { ends } => later(ends, Duration::from_secs(1)),
+    }
+}
+
+fn renewal_moment(renewal: Renewal) -> Option<OffsetDateTime> {
+    match renewal {
+        Renewal::Due(at) => Some(at),
+        Renewal::WithAuthority { .. } => None,
+    }
+}
+
+fn told_issued(name: &NodeName, slot: &Slot, authority: &Authority) {
+    let Some(shown) = &slot.shown else { return };
+    let leaf = shown.credential.leaf();
+    tracing::info!(
+        node = %name,
+        authority = %authority.name(),
+        serial = %leaf.serial(),
+        not_after = %rfc3339(leaf.validity().not_after),
+        took = %in_words(slot.begun.elapsed()),
+        reason = %slot.reason,
+        "new certificate"
+    );
+}
