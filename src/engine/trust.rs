@@ -212,15 +212,15 @@ impl State {
                 None => Some((name.clone(), old.authorities.get(name)?.clone())),
             })
             .collect();
-        let trust_domain = self.desired.trust_domain.clone();
+        let desired = Arc::clone(&self.desired);
         let nodes: Vec<_> = self.slots.keys().cloned().collect();
         let is_same = old.authorities == authorities
             && old.authorities.keys().eq(authorities.keys())
-            && old.trust_domain == trust_domain
-            && old.nodes == nodes;
+            && old.nodes == nodes
+            && (Arc::ptr_eq(&old.desired, &desired) || old.desired == desired);
         if !is_same {
             let generation = self.publisher.next_generation();
-            self.publisher.set_mesh(Mesh { trust_domain, authorities, nodes, generation });
+            self.publisher.set_mesh(Mesh { desired, authorities, nodes, generation });
         }
     }
 }
