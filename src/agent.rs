@@ -14,7 +14,7 @@ use thiserror::Error;
 use crate::desired::Desired;
 use crate::desired::problem::did_you_mean;
 use crate::desired::watch::WatchError;
-use crate::engine::EngineError;
+use crate::engine::{Audience, EngineError};
 use crate::identity::NodeName;
 use crate::listening::handover::HandoverError;
 use crate::listening::{ListeningError, activation};
@@ -57,10 +57,23 @@ pub struct Options {
     pub sds_tcp: Option<SocketAddr>,
     /// The longest that a change of trust waits for those who do not acknowledge it.
     pub settle_within: Duration,
+    /// How long what reads files is given to read them again, where trust changes.
+    pub soak: Duration,
     /// Where what must survive a restart lies.
     pub state: Option<PathBuf>,
     /// Whether nodes' keys and certificates are to survive one.
     pub store: bool,
+}
+
+impl Options {
+    /// Who takes what the agent publishes.
+    fn audience(&self) -> Audience {
+        match (self.sds.is_some() || self.sds_tcp.is_some(), self.files.is_some()) {
+            (true, true) => Audience::Mixed,
+            (true, false) => Audience::Answers,
+            (false, _) => Audience::Silent,
+        }
+    }
 }
 
 /// Why an agent could not start, or had to end.

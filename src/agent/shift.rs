@@ -121,6 +121,8 @@ impl Standing {
             demand: self.demand.clone(),
             deliveries: self.deliveries.clone(),
             settle_within: self.options.settle_within,
+            soak: self.options.soak,
+            audience: self.options.audience(),
             observer: Arc::clone(&self.metrics) as _,
             ..engine::Options::new(desired, self.state.clone())
         }

@@ -95,6 +95,10 @@ pub(super) struct AgentCommand {
     )]
     settle_within: Duration,
 
+    /// How long a change of trust waits for what reads files, which acknowledges nothing.
+    #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = parse_duration)]
+    soak: Duration,
+
     /// Take the sockets over from the agent that runs here now, and let it end.
     #[arg(long)]
     replace: bool,
@@ -137,6 +141,7 @@ impl AgentCommand {
             sds_mode: self.sds_mode,
             sds_tcp: self.sds_tcp,
             settle_within: self.settle_within,
+            soak: self.soak,
             state: self.state,
             store: !self.no_store,
         })

@@ -34,9 +34,9 @@ fn a_broken_edit_is_told_and_the_last_good_mesh_stays_until_it_is_mended() {
 fn an_agent_for_one_node_keeps_that_node_alone() {
     let agent = Agent::start(MESH, "--node front");
     assert_eq!(names(&agent.settled()), ["front"]);
+    let before = agent.serial("front");
     agent.edit("blue:", "azure:");
     agent.edit("front: {", "front: { dnsNames: [front.example.org],");
-    let before = agent.serial("front");
     let status = agent.until("the new name", |status| {
         status["nodes"][0]["certificate"]["serial"].as_str().is_some_and(|now| now != before)
     });

@@ -18,9 +18,9 @@ fn the_table_says_what_there_is_and_ends_well_when_all_is_well() {
     for name in ["front", "blue", "green"] {
         let row = run.row(name);
         let serial = agent.serial(name);
-        assert!(row.contains("fresh 23h") && row.contains(&serial[..12]), "{row}");
+        assert!(row.contains(" fresh ") && row.contains(&serial[..12]), "{row}");
     }
-    assert!(run.row("ca_1").contains("can sign") || run.row("ca_1").contains("ready"));
+    assert!(run.stdout.lines().any(|line| line.starts_with("ca_1  ") && line.contains("can sign")));
     run.tells("mesh file mesh.yaml").tells("unix:sds.sock").tells("0 Envoys with 0 streams");
 }
 
@@ -45,7 +45,8 @@ fn json_and_yaml_say_the_same() {
 fn a_connected_envoy_is_shown_with_what_it_has_and_what_it_would_not_take() {
     let agent = Agent::start(MESH, "");
     agent.settled();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    // The client goes on while this thread waits.
+    let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
         let connection = Connection::open(&agent.socket()).await.unwrap();
         let node = Node::bare("envoy-1");
@@ -66,7 +67,7 @@ fn a_connected_envoy_is_shown_with_what_it_has_and_what_it_would_not_take() {
         assert_eq!(envoy["agent"], "envoy 1.40.0");
         assert!(envoy["caller"].as_str().unwrap().contains("pid "), "{envoy}");
         assert_eq!(envoy["secrets"][1]["accepted"], envoy["secrets"][1]["sent"]);
-        assert_eq!(envoy["secrets"][0]["rejected"], "no\u{1b}[2J thanks");
+        assert_eq!(envoy["secrets"][0]["rejected"], "no\\u{1b}[2J thanks");
         let run = agent.status("");
         assert_eq!(run.code, Some(3));
         assert!(run.stdout.starts_with("problem  envoy-1: rejected blue: no"), "{}", run.stdout);
