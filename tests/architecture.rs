@@ -122,6 +122,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("listenfd", &["listening"]),
     ("miette", &["cli"]),
     ("nix", &["attest", "listening", "store"]),
+    ("nix", &["store"]),
     ("notify", &["desired"]),
     ("pkcs8", &["x509"]),
     ("prometheus_client", &["telemetry"]),
