@@ -2,6 +2,7 @@
 //! while it is ours.
 
 use std::ffi::OsString;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
@@ -58,15 +59,12 @@ pub(super) fn bind_anywhere(
     let place = Place::make(path)?;
     let _lock = lock(&place)?;
     let occupant = occupant(&place, path)?;
-    let temporary = {
-        let mut name = OsString::from(".");
-        name.push(&place.name);
-        with_suffix(&name, &format!(".{}", std::process::id()))
-    };
+    // Nobody else's, not even in another PID namespace that has the directory too.
+    let temporary = format!(".certctl-{:016x}", RandomState::new().build_hasher().finish()).into();
     let bound = listen(&place, &temporary, access)
         .and_then(|(socket, stat)| put(&place, &temporary, &occupant).map(|()| (socket, stat)));
     let (socket, stat) = bound.inspect_err(|_| {
-        // Best effort: the failure itself is what matters, and the next start clears it away.
+        // Best effort: the failure itself is what matters, and what is left disturbs nobody.
         let _ = fs::unlinkat(&place.directory, &temporary, AtFlags::empty());
     })?;
     let file = SocketFile { path: path.to_owned(), device: stat.st_dev, inode: stat.st_ino };
@@ -159,10 +157,6 @@ fn listen(
         let path = path.clone();
         move |errno: Errno| system(operation, &path, errno)
     };
-    match fs::unlinkat(&place.directory, name, AtFlags::empty()) {
-        Ok(()) | Err(Errno::NOENT) => {}
-        Err(errno) => return Err(failed("remove")(errno)),
-    }
     let socket =
         net::socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
             .map_err(failed("make a socket for"))?;

@@ -101,12 +101,13 @@ async fn attempt(
     listeners: &[Listener],
     holder: &mut impl Holder,
 ) -> io::Result<bool> {
+    let said = answer(link).await;
     let uid = link.peer()?;
     if !is_trusted(uid) {
         tracing::warn!(uid, "somebody who may not asked for the sockets");
         return refuse(link, "only this process's own user and root may replace it").await;
     }
-    let version = match answer(link).await? {
+    let version = match said? {
         Message::Request { version } => version,
         other => return Err(io::Error::other(format!("{other:?} where a request belongs"))),
     };

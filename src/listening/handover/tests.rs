@@ -238,6 +238,17 @@ async fn a_predecessor_that_is_stopped_takes_its_file_along_and_that_is_said() {
 }
 
 #[tokio::test]
+async fn the_longest_path_can_be_handed_over_too() {
+    let (directory, _) = place();
+    let folder = directory.path().join("d".repeat(97 - directory.path().as_os_str().len()));
+    let path = folder.join("sds.sock");
+    assert_eq!(path.as_os_str().len(), 107);
+    let waiting = waiting(&path, vec![bind(&path)], &Notes::default());
+    request(&path, PATIENCE).await.unwrap().unwrap().take().await.unwrap();
+    waiting.await.unwrap();
+}
+
+#[tokio::test]
 async fn where_nobody_serves_there_is_nothing_to_receive() {
     let (directory, path) = place();
     assert!(request(&path, PATIENCE).await.unwrap().is_none());
@@ -266,3 +277,5 @@ async fn garbage_silence_and_other_versions_change_nothing() {
     assert!(notes.taken().is_empty());
     assert!(request(&path, PATIENCE).await.unwrap().is_some());
 }
+
+mod processes;
