@@ -39,9 +39,19 @@ pub(super) struct Index {
     anybody: Vec<usize>,
     /// What anybody may see.
     for_anybody: View,
-    /// Equal callers share one view: there may be thousands of them, each with thousands of nodes.
-    kinds: Mutex<HashMap<Facts, View>>,
+    views: Mutex<Views>,
 }
+
+/// Views that were made. Equal ones are one: there may be thousands of callers, each of whom may see
+/// thousands of nodes.
+#[derive(Debug, Default)]
+struct Views {
+    by_kind: HashMap<Facts, View>,
+    by_content: HashMap<Vec<Fitting>, View>,
+}
+
+/// A node by its place in the mesh, and how particularly it is granted.
+type Fitting = (usize, u32);
 
 impl Index {
     /// Files the grants of `nodes`, which are in mesh order.
@@ -59,7 +69,7 @@ impl Index {
             by_uid: HashMap::new(),
             anybody: Vec::new(),
             for_anybody: View::default(),
-            kinds: Mutex::default(),
+            views: Mutex::default(),
         };
         for (at, identity) in nodes.iter().enumerate() {
             if identity.attest.is_empty() {
@@ -73,7 +83,9 @@ impl Index {
             }
         }
         index.nodes = nodes;
-        index.for_anybody = index.view(index.anybody());
+        let mut anybody: Vec<_> = index.anybody().collect();
+        anybody.dedup();
+        index.for_anybody = index.view(anybody);
         index
     }
 
@@ -107,13 +119,13 @@ impl Index {
 
     /// What a process may see. `sha256` is asked only if something hangs on it.
     pub(super) fn for_process(&self, facts: &Facts, sha256: impl Fn() -> Option<String>) -> View {
-        let kinds = || self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(view) = kinds().get(facts) {
+        let views = || self.views.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(view) = views().by_kind.get(facts) {
             return view.clone();
         }
-        let mut granted: Vec<(usize, u32)> = self.anybody().collect();
+        let mut fitting = Vec::new();
         if facts.as_agent {
-            granted.extend(self.as_agent.iter().map(|at| (*at, AS_AGENT)));
+            fitting.extend(self.as_agent.iter().map(|at| (*at, AS_AGENT)));
         }
         let mut hashed = false;
         for (node, grant) in self.filed_for(facts) {
@@ -124,18 +136,37 @@ impl Index {
                 sha256()
             };
             if grants::fits(selectors, facts, sha256) {
-                granted.push((node, grants::specificity(grant)));
+                fitting.push((node, grants::specificity(grant)));
             }
         }
-        let view = self.view(granted.into_iter());
+        let view = match fitting.is_empty() {
+            true => self.for_anybody(),
+            false => self.shared_view(fitting),
+        };
         // Those who are alike in everything else may run different programs under one path.
         if !hashed {
-            let mut kinds = kinds();
+            let kinds = &mut views().by_kind;
             if kinds.len() == MAX_KINDS {
                 kinds.clear();
             }
             kinds.insert(facts.clone(), view.clone());
         }
+        view
+    }
+
+    fn shared_view(&self, mut fitting: Vec<Fitting>) -> View {
+        fitting.extend(self.anybody());
+        fitting.sort_unstable_by_key(|(at, specificity)| (*at, std::cmp::Reverse(*specificity)));
+        fitting.dedup_by_key(|(at, _)| *at);
+        let mut views = self.views.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(view) = views.by_content.get(&fitting) {
+            return view.clone();
+        }
+        if views.by_content.len() == MAX_KINDS {
+            views.by_content.clear();
+        }
+        let view = self.view(fitting.clone());
+        views.by_content.insert(fitting, view.clone());
         view
     }
 
@@ -168,7 +199,7 @@ impl Index {
         words.join(". ")
     }
 
-    fn anybody(&self) -> impl Iterator<Item = (usize, u32)> + use<'_> {
+    fn anybody(&self) -> impl Iterator<Item = Fitting> + use<'_> {
         self.anybody.iter().map(|at| (*at, ANYBODY))
     }
 
@@ -184,15 +215,17 @@ impl Index {
         lists.into_iter().flatten().flatten().copied()
     }
 
-    /// Each node once, by the most particular of its grants that fit.
-    fn view(&self, granted: impl Iterator<Item = (usize, u32)>) -> View {
-        let mut granted: Vec<_> = granted.collect();
-        granted.sort_unstable_by_key(|(at, specificity)| (*at, std::cmp::Reverse(*specificity)));
-        granted.dedup_by_key(|(at, _)| *at);
-        let granted = granted
+    fn view(&self, fitting: Vec<Fitting>) -> View {
+        let granted = fitting
             .into_iter()
             .map(|(at, specificity)| Granted { node: self.nodes[at].name.clone(), specificity });
         View::new(granted.collect())
+    }
+
+    /// How many different views there are beside the one for anybody.
+    #[cfg(test)]
+    pub(super) fn different_views(&self) -> usize {
+        self.views.lock().unwrap().by_content.len()
     }
 }
 

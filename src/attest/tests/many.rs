@@ -40,11 +40,19 @@ fn each_of_thousands_gets_its_own() {
 }
 
 #[test]
-fn callers_who_are_alike_share_what_they_may_see() {
-    let index = index((0..MANY).map(|_| vec![Grant::Any]));
-    // Were it made anew for each, this would be twenty-five million names.
-    for _ in 0..MANY {
-        assert_eq!(index.for_process(&facts(1), no_hash).nodes().count(), 5_000);
+fn callers_share_what_they_may_all_see() {
+    let of_container = |number: u32| {
+        let container = Some(format!("{number:064x}"));
+        Facts { cgroup: Cgroup { pod: None, container }, ..facts(1) }
+    };
+    for grant in [Grant::Any, process(|selectors| selectors.uid = Some(1))] {
+        let is_any = grant == Grant::Any;
+        let index = index((0..MANY).map(|_| vec![grant.clone()]));
+        // Were it made anew for each, this would be a million names.
+        let views: Vec<_> =
+            (0..200).map(|number| index.for_process(&of_container(number), no_hash)).collect();
+        assert!(views.iter().all(|view| view.nodes().count() == 5_000));
+        assert_eq!(index.different_views(), usize::from(!is_any));
     }
 }
 
@@ -138,4 +146,40 @@ fn the_more_particular_grant_makes_a_node_ones_own() {
         let view = index.for_process(&caller, || Some("5".repeat(64)));
         assert_eq!(names(&view), ["node-2", "node-1", "node-0"], "selector {more}");
     }
+}
+
+#[test]
+fn a_view_follows_the_mesh() {
+    let (mut published, attestor) = mesh(&[("front", vec![Grant::Any])]);
+    let caller = attestor.remote("127.0.0.1:1".parse().unwrap());
+    assert_eq!(names(&caller.view()), ["front"]);
+    grant(&published, &[("blue", vec![Grant::Any]), ("front", vec![])]);
+    assert_eq!(names(&caller.view()), ["blue"]);
+    published.edit(&MESH.replace("blue", "red"));
+    assert!(caller.view().is_empty());
+}
+
+#[test]
+fn a_node_that_comes_after_the_mesh_that_names_it_is_seen() {
+    let (published, attestor) = mesh(&[("front", vec![Grant::Any])]);
+    let front = published.snapshot.node(&node_name("front")).unwrap();
+    let nodes = published.snapshot.mesh().nodes.clone();
+    let caller = attestor.remote("127.0.0.1:1".parse().unwrap());
+    set_nodes(&published, Vec::new());
+    set_nodes(&published, nodes);
+    assert!(caller.view().is_empty());
+    published.publisher.set_node(Node {
+        identity: Arc::clone(&front.identity),
+        leaf: front.leaf.clone(),
+        trust: Arc::clone(&front.trust),
+    });
+    assert_eq!(names(&caller.view()), ["front"]);
+}
+
+#[test]
+fn a_node_that_is_granted_twice_is_there_once() {
+    let uid = process(|selectors| selectors.uid = Some(1));
+    let index = index([vec![Grant::Any, Grant::Any], vec![Grant::Any, uid]].into_iter());
+    assert_eq!(names(&index.for_anybody()), ["node-0", "node-1"]);
+    assert_eq!(names(&index.for_process(&facts(1), no_hash)), ["node-1", "node-0"]);
 }
