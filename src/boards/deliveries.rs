@@ -8,12 +8,11 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::away::Away;
+#[cfg(doc)]
+use super::away::GONE_AFTER;
 use crate::identity::NodeName;
 use crate::snapshot::Generation;
-
-/// How long somebody who went away is counted as coming back: an Envoy with its own back-off, after
-/// a short outage, takes up to 25 s.
-pub const GONE_AFTER: Duration = Duration::from_secs(30);
 
 /// The half of a node's state that something served was made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -146,20 +145,14 @@ struct Shared {
 struct Entries {
     next: u64,
     present: HashMap<u64, Entry>,
-    away: Vec<(Instant, Entry)>,
+    away: Away,
 }
 
 #[derive(Clone, Debug)]
-struct Entry {
-    who: Arc<RecipientView>,
+pub(super) struct Entry {
+    pub(super) who: Arc<RecipientView>,
     since: Instant,
-    subscriptions: HashMap<String, Subscription>,
-}
-
-impl Entry {
-    fn is_same_recipient(&self, other: &RecipientView) -> bool {
-        self.who.node_id == other.node_id && self.who.cluster == other.cluster
-    }
+    pub(super) subscriptions: HashMap<String, Subscription>,
 }
 
 impl Default for Deliveries {
@@ -209,7 +202,7 @@ impl Deliveries {
     pub fn standings(&self) -> Vec<Delivery> {
         let now = Instant::now();
         let mut entries = self.entries();
-        entries.away.retain(|(since, _)| now.duration_since(*since) < GONE_AFTER);
+        entries.away.forget(now);
         let present = entries.present.values().map(|entry| (None, entry));
         let away = entries.away.iter().map(|(since, entry)| (Some(*since), entry));
         present.chain(away).flat_map(|(away, entry)| deliveries(away, entry)).collect()
@@ -317,10 +310,7 @@ impl Recipient {
             entry.subscriptions.insert(name.to_owned(), Subscription::default());
             // Whoever comes back is no longer away.
             let who = Arc::clone(&entry.who);
-            for (_, other) in away.iter_mut().filter(|(_, other)| other.is_same_recipient(&who)) {
-                other.subscriptions.remove(name);
-            }
-            away.retain(|(_, other)| !other.subscriptions.is_empty());
+            away.back(&who, name);
         }
         match entry.subscriptions.get_mut(name) {
             Some(subscription) => change(subscription),
@@ -332,13 +322,11 @@ impl Recipient {
 impl Drop for Recipient {
     fn drop(&mut self) {
         let mut entries = self.board.entries();
-        if let Some(entry) = entries.present.remove(&self.id)
-            && entry.subscriptions.values().any(|subscription| !subscription.aspects.is_empty())
-        {
-            entries.away.push((Instant::now(), entry));
-        }
         let now = Instant::now();
-        entries.away.retain(|(since, _)| now.duration_since(*since) < GONE_AFTER);
+        entries.away.forget(now);
+        if let Some(entry) = entries.present.remove(&self.id) {
+            entries.away.add(self.id, entry, now);
+        }
         drop(entries);
         self.board.0.observer.departed();
         self.board.0.changed.notify_one();
