@@ -5,7 +5,7 @@
 //! among five thousand wakes the streams of one node. Knows neither where values come from nor
 //! where they go.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 
@@ -225,7 +225,7 @@ impl Publisher {
     /// Replaces what is of the mesh as a whole, forgets the nodes that it does not name, and wakes
     /// who watches the mesh or one of them.
     pub fn set_mesh(&self, mesh: Mesh) {
-        let kept: std::collections::HashSet<_> = mesh.nodes.iter().cloned().collect();
+        let kept: HashSet<_> = mesh.nodes.iter().cloned().collect();
         *self.0.mesh.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(mesh);
         let mut slots = self.0.slots.write().unwrap_or_else(PoisonError::into_inner);
         let gone: Vec<_> = slots.extract_if(|name, _| !kept.contains(name)).collect();
@@ -267,14 +267,14 @@ impl Snapshot {
     pub fn watcher(&self) -> Watcher {
         let bell = Arc::new(Notify::new());
         self.0.mesh_bells.add(&bell);
-        Watcher { snapshot: self.clone(), bell, nodes: Vec::new() }
+        Watcher { snapshot: self.clone(), bell, nodes: HashMap::new() }
     }
 
     /// Somebody to be woken at every change there is.
     pub fn watcher_of_all(&self) -> Watcher {
         let bell = Arc::new(Notify::new());
         self.0.all_bells.add(&bell);
-        Watcher { snapshot: self.clone(), bell, nodes: Vec::new() }
+        Watcher { snapshot: self.clone(), bell, nodes: HashMap::new() }
     }
 
     fn slot(&self, name: &NodeName) -> Option<Arc<Slot>> {
@@ -287,14 +287,15 @@ impl Snapshot {
 pub struct Watcher {
     snapshot: Snapshot,
     bell: Arc<Notify>,
-    nodes: Vec<(NodeName, Weak<Slot>)>,
+    nodes: HashMap<NodeName, Weak<Slot>>,
 }
 
 impl Watcher {
     /// Watches these nodes and no others from now on. One that does not exist is not watched: when
     /// it appears the mesh changes, and whoever still wants it calls this again.
     pub fn watch(&mut self, wanted: &[NodeName]) {
-        self.nodes.retain(|(name, slot)| {
+        let wanted: HashSet<_> = wanted.iter().collect();
+        self.nodes.retain(|name, slot| {
             let kept = wanted.contains(name) && slot.strong_count() > 0;
             if !kept && let Some(slot) = slot.upgrade() {
                 slot.bells.remove(&self.bell);
@@ -302,11 +303,11 @@ impl Watcher {
             kept
         });
         for name in wanted {
-            if !self.nodes.iter().any(|(watched, _)| watched == name)
+            if !self.nodes.contains_key(name)
                 && let Some(slot) = self.snapshot.slot(name)
             {
                 slot.bells.add(&self.bell);
-                self.nodes.push((name.clone(), Arc::downgrade(&slot)));
+                self.nodes.insert(name.clone(), Arc::downgrade(&slot));
             }
         }
     }
@@ -317,3 +318,6 @@ impl Watcher {
         self.bell.notified().await;
     }
 }
+
+#[cfg(test)]
+mod tests;
