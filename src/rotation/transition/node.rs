@@ -79,13 +79,6 @@ impl End {
         self.entering = self.served.ids().iter().copied().map(entering).collect();
     }
 
-    /// Another end of the same node, that holds what this one does.
-    fn beside(&self) -> Self {
-        let mut end = self.clone();
-        end.entering.iter_mut().for_each(|entering| entering.generation = None);
-        end
-    }
-
     /// Takes what is wanted: what is new begins to enter, what is gone to leave. Whether anything
     /// does.
     pub(super) fn want(
@@ -144,7 +137,7 @@ impl NodeState {
         let mut old = std::mem::take(&mut self.backends);
         for name in names {
             let known = old.iter().position(|(known, _)| known == name);
-            let end = known.map_or_else(|| self.both.beside(), |at| old.swap_remove(at).1);
+            let end = known.map_or_else(|| self.both.clone(), |at| old.swap_remove(at).1);
             self.backends.push((name.clone(), end));
         }
         true

@@ -166,7 +166,7 @@ pub(super) struct Waiting {
 }
 
 impl Waiting {
-    const NAMED: usize = 20;
+    const NAMED: usize = 10;
 
     pub(super) fn is_empty(&self) -> bool {
         self.count == 0
@@ -178,6 +178,16 @@ impl Waiting {
         if self.first.len() < Self::NAMED {
             self.first.push(waited);
         }
+    }
+
+    /// Adds so many that end by nothing but themselves, and makes no more of them than are named.
+    pub(super) fn add_many<I>(&mut self, count: usize, of: impl FnOnce() -> I)
+    where
+        I: Iterator<Item = Waited>,
+    {
+        self.count += count;
+        let room = Self::NAMED - self.first.len();
+        self.first.extend(of().take(room));
     }
 
     pub(super) fn add_all(&mut self, other: &Self) {

@@ -112,12 +112,12 @@ impl Transitions {
     pub(super) fn grow<'a>(&mut self, round: &mut Round<'a>) {
         let desired = round.facts.desired;
         let mut wanted: HashMap<&'a TrustSet, Arc<Set>> = HashMap::new();
+        let mut of_ends = Vec::new();
         for identity in desired.identities.values() {
             let backends = identity.backends.iter().flatten().map(|(_, backend)| &backend.trust);
             for trust in [&identity.trust, &identity.listener.trust].into_iter().chain(backends) {
-                if !wanted.contains_key(trust) {
-                    wanted.insert(trust, self.wanted(round, trust));
-                }
+                let set = wanted.entry(trust).or_insert_with(|| self.wanted(round, trust));
+                of_ends.push(Arc::clone(set));
             }
         }
         if !self.nodes.keys().eq(desired.identities.keys()) {
@@ -136,13 +136,12 @@ impl Transitions {
                 self.nodes.insert(name.clone(), node);
             }
         }
+        let mut of_ends = of_ends.into_iter();
         for (node, identity) in self.nodes.values_mut().zip(desired.identities.values()) {
             round.changed |= node.name_backends(identity.backends.iter().flat_map(|it| it.keys()));
-            let backends = identity.backends.iter().flatten().map(|(_, backend)| &backend.trust);
-            let trusts = [&identity.trust, &identity.listener.trust].into_iter().chain(backends);
-            for (end, trust) in node.ends_mut().zip(trusts) {
+            for (end, wanted) in node.ends_mut().zip(of_ends.by_ref()) {
                 let is_distrusted = |id| round.distrusted.contains(&id);
-                round.changed |= end.want(&wanted[trust], is_distrusted, round.now);
+                round.changed |= end.want(&wanted, is_distrusted, round.now);
             }
         }
     }

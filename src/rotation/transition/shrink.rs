@@ -101,11 +101,16 @@ impl Transitions {
     ) -> Waiting {
         let mut waiting = Waiting::default();
         let mut add = |peers: &[usize]| {
-            for peer in peers {
-                let Some((name, _)) = self.nodes.get_index(*peer) else { continue };
-                let (node, standing) = (name.clone(), Standing::Under);
-                waiting.add(Waited { node, recipient: None, name: None, standing, until: None });
-            }
+            let names = peers.iter().filter_map(|peer| self.nodes.get_index(*peer));
+            waiting.add_many(peers.len(), || {
+                names.map(|(name, _)| Waited {
+                    node: name.clone(),
+                    recipient: None,
+                    name: None,
+                    standing: Standing::Under,
+                    until: None,
+                })
+            });
         };
         match peers {
             Peers::Everybody => {

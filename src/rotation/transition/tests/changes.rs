@@ -262,6 +262,8 @@ fn an_edit_taken_back_in_any_phase_ends_where_it_began() {
                     world.accepts(id, part);
                     world.run();
                     assert!(world.verifies("front", "blue"), "taken back after {steps}: {id}");
+                    let circle = world.seen().iter().any(|line| line.contains("ca_1 > ca_1"));
+                    assert!(!circle, "{:?}", world.seen());
                 }
             }
         }
@@ -294,6 +296,40 @@ fn a_new_edit_amid_a_move_takes_over() {
         (world.roots_of("front"), world.leaf_of("blue")),
         (vec!["ca_3".into()], "ca_3".into())
     );
+}
+
+#[test]
+fn a_root_that_was_taken_back_meanwhile_has_to_arrive_anew() {
+    let mut world = World::new();
+    world.trusts("front", &["ca_1", "ca_2"]);
+    world.run();
+    world.trusts("front", &["ca_1"]);
+    world.advance();
+    // front's Envoy accepts what is newer than the root that it never saw.
+    world.accepts("front", Part::Trust);
+    world.trusts("front", &["ca_1", "ca_2"]);
+    world.sign("blue", "ca_2");
+    world.run();
+    assert_eq!(world.leaf_of("blue"), "ca_1");
+    world.takes("front");
+    assert_eq!(world.leaf_of("blue"), "ca_2");
+}
+
+#[test]
+fn a_root_that_is_served_only_because_it_is_needed_still_has_to_arrive() {
+    let mut world = World::new();
+    world.trusts("front", &["ca_1", "ca_2"]);
+    world.run();
+    world.trusts("front", &["ca_1"]);
+    world.sign("green", "ca_1");
+    world.run();
+    assert_eq!(world.roots_of("front"), ["ca_1", "ca_2"], "green's Envoy shows its old one");
+    world.trusts("front", &["ca_1", "ca_2"]);
+    world.sign("blue", "ca_2");
+    world.run();
+    assert_eq!(world.leaf_of("blue"), "ca_1");
+    world.takes("front");
+    assert_eq!(world.leaf_of("blue"), "ca_2");
 }
 
 #[test]
