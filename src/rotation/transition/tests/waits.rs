@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::world::*;
 use crate::boards::Part;
-use crate::rotation::transition::{Audience, Held, Phase};
+use crate::rotation::transition::{Held, Phase};
 use crate::time::later;
 
 /// blue is to move to ca_2, and front to trust that instead of ca_1.
@@ -101,8 +101,22 @@ fn files_get_time_to_be_read() {
 
 #[test]
 fn files_beside_envoys_are_waited_for_too() {
-    assert!(Audience::Mixed.answers() && Audience::Mixed.soaks());
-    assert!(!Audience::Silent.answers() && !Audience::Answers.soaks());
+    let mut world = World::new();
+    world.mixed.insert(node("front"));
+    move_blue(&mut world);
+    world.takes("front");
+    assert_eq!(world.leaf_of("blue"), "ca_1");
+    world.waits();
+    assert_eq!(world.leaf_of("blue"), "ca_2");
+    // And Envoys beside files, however long the files had.
+    let mut world = World::new();
+    world.mixed.insert(node("front"));
+    move_blue(&mut world);
+    world.passes(1000);
+    world.run();
+    assert_eq!(world.leaf_of("blue"), "ca_1");
+    world.takes("front");
+    assert_eq!(world.leaf_of("blue"), "ca_2");
 }
 
 #[test]

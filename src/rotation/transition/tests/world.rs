@@ -82,6 +82,8 @@ pub struct World {
     pub generation: Generation,
     pub envoys: Vec<Envoy>,
     pub silent: BTreeSet<NodeName>,
+    /// Those whose trust and certificate lie in files too.
+    pub mixed: BTreeSet<NodeName>,
     pub elsewhere: BTreeSet<NodeName>,
     pub transitions: Transitions,
     pub saved: Vec<u8>,
@@ -108,6 +110,7 @@ impl World {
             generation: 0,
             envoys: Vec::new(),
             silent: BTreeSet::new(),
+            mixed: BTreeSet::new(),
             elsewhere: BTreeSet::new(),
             transitions: Transitions::new(),
             saved: Vec::new(),
@@ -187,6 +190,7 @@ impl World {
             trust: self.trust.get(name),
             audience: match self.silent.contains(name) || self.elsewhere.contains(name) {
                 true => Audience::Silent,
+                false if self.mixed.contains(name) => Audience::Mixed,
                 false => Audience::Answers,
             },
         };
