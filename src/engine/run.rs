@@ -125,7 +125,10 @@ impl State {
         tracing::warn!("the clock went {direction} by {by_words}; all deadlines are set anew");
         self.options.observer.clock_jumped();
         self.trusting.shift(by);
-        self.trusting.undecided.extend(self.slots.keys().cloned());
+        // What is being made would be valid by the clock as it was.
+        self.slots.values_mut().for_each(|slot| slot.making = None);
+        // An authority may not be valid yet, or no longer: what nodes have is judged after it.
+        self.is_clock_set = true;
         self.read_authorities();
     }
 

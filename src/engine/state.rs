@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::Options;
 use super::keeping::{Made, Saved};
 use super::preparation::{Order, Prepared, Stored, roots};
-use super::slot::{Shown, Slot};
+use super::slot::{Shown, Signer, Slot};
 use super::timers::Timers;
 use super::trust::Trusting;
 use super::work::Finished;
@@ -53,7 +53,10 @@ pub(super) struct State {
     pub(super) to_publish: Vec<Made>,
     pub(super) preparing: Option<JoinHandle<Prepared>>,
     pub(super) reload: Reload,
+    /// When the loop was last awake.
     pub(super) last: Moment,
+    /// Whether the clock was set since the authorities were read.
+    pub(super) is_clock_set: bool,
 }
 
 /// What is to be read once nothing is being read.
@@ -99,6 +102,7 @@ impl State {
             preparing: None,
             reload: Reload { edit: true, ..Reload::default() },
             last: options.clock.moment(),
+            is_clock_set: false,
             options,
         }
     }
@@ -166,10 +170,14 @@ impl State {
         for (name, slot) in &self.slots {
             // One that could not be signed for may be now; one that stands elsewhere is judged anew.
             let is_held = matches!(slot.schedule.phase(), Phase::Held(_));
-            if is_held || changed.contains(&slot.identity.authority) {
+            if is_held
+                || (was_read && self.is_clock_set)
+                || changed.contains(&slot.identity.authority)
+            {
                 self.trusting.undecided.insert(name.clone());
             }
         }
+        self.is_clock_set &= !was_read;
         self.trusting.is_stale = true;
         self.hierarchy_stale = Some(was_read);
     }
@@ -272,7 +280,9 @@ impl State {
     pub(super) fn plan_hierarchy(&mut self, now: &Moment) {
         let Some(was_read) = self.hierarchy_stale.take() else { return };
         let is_held = |slot: &&Slot| {
-            matches!(slot.schedule.phase(), Phase::Held(_)) && slot.refused.is_none()
+            matches!(slot.schedule.phase(), Phase::Held(_))
+                && slot.refused.is_none()
+                && slot.signer != Signer::Kept
         };
         let left = self.slots.values().filter(is_held).map(|slot| slot.left(now));
         let left: Vec<_> = left.collect();
