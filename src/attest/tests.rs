@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::desired::{Grant, Identity, Selectors};
+use crate::identity::NodeName;
 use crate::snapshot::testing::{Published, node_name, published};
 use crate::snapshot::{Mesh, Node, View};
 
@@ -34,10 +35,16 @@ fn grant(mesh: &Published, grants: &[(&str, Vec<Grant>)]) {
         });
     }
     let old = mesh.snapshot.mesh();
+    set_nodes(mesh, old.nodes.clone());
+}
+
+/// The mesh with these nodes, set anew.
+fn set_nodes(mesh: &Published, nodes: Vec<NodeName>) {
+    let old = mesh.snapshot.mesh();
     mesh.publisher.set_mesh(Mesh {
         desired: Arc::clone(&old.desired),
         authorities: old.authorities.clone(),
-        nodes: old.nodes.clone(),
+        nodes,
         generation: mesh.publisher.next_generation(),
     });
 }

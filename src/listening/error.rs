@@ -46,7 +46,8 @@ pub enum ListeningError {
     },
     /// Permission bits that a socket cannot use or that lock out its owner.
     #[error(
-        "mode {mode:04o} is not one for a socket: give the owner read and write (0600), and others at most the same (0660, 0666)"
+        "mode {mode:04o} is not one for a socket: give the owner read and write (0600), and others \
+         at most the same (0660, 0666)"
     )]
     Mode {
         /// The permission bits asked for.

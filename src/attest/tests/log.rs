@@ -76,8 +76,8 @@ fn before_there_is_a_mesh_nobody_is_told_of() {
     let lines = Lines::default();
     let subscriber = tracing_subscriber::fmt().with_writer(lines.clone()).with_ansi(false).finish();
     let _guard = tracing::subscriber::set_default(subscriber);
-    let desired = std::sync::Arc::new(super::published(super::MESH).desired);
-    let publisher = crate::snapshot::Publisher::new(desired);
+    let publisher =
+        crate::snapshot::Publisher::new(Arc::clone(&published(MESH).snapshot.mesh().desired));
     let attestor = Attestor::new(publisher.snapshot());
     let caller = attestor.remote("127.0.0.1:1".parse().unwrap());
     assert!(caller.view().is_empty());

@@ -104,6 +104,49 @@ fn call(path: &Path) -> String {
     answer
 }
 
+/// Somebody who calls again and again, and is never to be refused.
+struct Calling {
+    done: Arc<AtomicBool>,
+    calls: Arc<AtomicUsize>,
+    thread: std::thread::JoinHandle<()>,
+}
+
+impl Calling {
+    async fn begin(path: &Path) -> Self {
+        let (done, calls) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let thread = {
+            let (done, calls, path) = (Arc::clone(&done), Arc::clone(&calls), path.to_owned());
+            std::thread::spawn(move || {
+                while !done.load(Ordering::Relaxed) {
+                    call(&path);
+                    calls.fetch_add(1, Ordering::Relaxed);
+                }
+            })
+        };
+        let calling = Self { done, calls, thread };
+        calling.some_more().await;
+        calling
+    }
+
+    /// Waits until it has called some times more.
+    async fn some_more(&self) {
+        let enough = self.calls.load(Ordering::Relaxed) + 10;
+        let called = async {
+            while self.calls.load(Ordering::Relaxed) < enough {
+                assert!(!self.thread.is_finished(), "a call was refused");
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, called).await.expect("calls are answered");
+    }
+
+    async fn end(self) {
+        self.some_more().await;
+        self.done.store(true, Ordering::Relaxed);
+        tokio::task::spawn_blocking(move || self.thread.join().unwrap()).await.unwrap();
+    }
+}
+
 /// Waits for a successor; gives back the listeners when it is over.
 fn waiting(path: &Path, listeners: Vec<Listener>, notes: &Notes) -> JoinHandle<Vec<Listener>> {
     let server = HandoverServer::bind(path).unwrap();
@@ -123,16 +166,7 @@ async fn nobody_who_calls_meanwhile_is_refused() {
     let before = inode(&path);
     let mut serving = answering(&listeners, "0");
     let mut waiting_one = waiting(&path, listeners, &Notes::default());
-    let (done, calls) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
-    let caller = {
-        let (done, calls, path) = (Arc::clone(&done), Arc::clone(&calls), path.clone());
-        std::thread::spawn(move || {
-            while !done.load(Ordering::Relaxed) {
-                call(&path);
-                calls.fetch_add(1, Ordering::Relaxed);
-            }
-        })
-    };
+    let calling = Calling::begin(&path).await;
     for name in ["1", "2", "3", "4", "5"] {
         let received = request(&path, PATIENCE).await.unwrap().expect("somebody is there");
         let listeners = received.take().await.unwrap();
@@ -149,9 +183,7 @@ async fn nobody_who_calls_meanwhile_is_refused() {
         waiting_one = waiting(&path, listeners, &Notes::default());
         serving = successor;
     }
-    done.store(true, Ordering::Relaxed);
-    tokio::task::spawn_blocking(move || caller.join().unwrap()).await.unwrap();
-    assert!(calls.load(Ordering::Relaxed) > 0);
+    calling.end().await;
 }
 
 #[tokio::test]

@@ -63,24 +63,13 @@ async fn one_process_ends_and_the_next_one_serves_without_a_refusal() {
     drop(receive(&path).await);
     assert_eq!(answer(&path).await, "old");
     let before = inode(&path);
-    let (done, calls) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
-    let caller = {
-        let (done, calls, path) = (Arc::clone(&done), Arc::clone(&calls), path.clone());
-        std::thread::spawn(move || {
-            while !done.load(Ordering::Relaxed) {
-                call(&path);
-                calls.fetch_add(1, Ordering::Relaxed);
-            }
-        })
-    };
+    let calling = Calling::begin(&path).await;
     let listeners = receive(&path).await.take().await.unwrap();
     let serving = answering(&listeners, "new");
     let ended = tokio::task::spawn_blocking(move || running.0.wait().unwrap()).await.unwrap();
     assert!(ended.success());
     assert_eq!((answer(&path).await.as_str(), inode(&path)), ("new", before));
-    done.store(true, Ordering::Relaxed);
-    tokio::task::spawn_blocking(move || caller.join().unwrap()).await.unwrap();
-    assert!(calls.load(Ordering::Relaxed) > 0);
+    calling.end().await;
     serving.abort();
     listeners.into_iter().for_each(|listener| listener.close().unwrap());
     assert!(!path.exists());
