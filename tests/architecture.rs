@@ -122,7 +122,6 @@ const EDGES: &[(&str, &[&str])] = &[
     ("listenfd", &["listening"]),
     ("miette", &["cli"]),
     ("nix", &["attest", "listening", "store"]),
-    ("nix", &["attest", "listening", "store"]),
     ("notify", &["desired"]),
     ("pkcs8", &["x509"]),
     ("prometheus_client", &["telemetry"]),
