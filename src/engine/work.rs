@@ -9,6 +9,7 @@ use super::slot::{Making, Shown, Signer, Slot};
 use super::state::State;
 use super::{Attempt, IssuingError, Request};
 use crate::authority::Authority;
+use crate::hierarchy::State as AuthorityState;
 use crate::identity::NodeName;
 use crate::rotation::queue::Class;
 use crate::rotation::schedule::Phase;
@@ -279,7 +280,9 @@ impl State {
     /// Lets a node wait for its authority to be mended: that is tried for all together.
     fn hold(&mut self, name: &NodeName, why: String, now: &Moment) {
         let Some(slot) = self.slots.get_mut(name) else { return };
-        if slot.failure.as_ref() != Some(&why) {
+        let is_coming = matches!(&slot.signer, Signer::By(signer)
+            if matches!(self.authorities.states.get(signer), Some(AuthorityState::ToMake { .. })));
+        if !is_coming && slot.failure.as_ref() != Some(&why) {
             tracing::warn!(node = %name, "no certificate can be made: {why}");
             slot.failure = Some(why);
         }
