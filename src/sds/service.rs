@@ -28,6 +28,7 @@ pub mod limits;
 mod note;
 mod requests;
 mod session;
+mod small_frames;
 
 use connection::Connection;
 use limits::{Allowance, MOST_CONNECTIONS, PAUSE_AFTER_ERROR, Pace};

@@ -23,6 +23,7 @@ use super::limits::{
 };
 use super::requests::out_of_memory;
 use super::session::{Extent, Session};
+use super::small_frames::SmallFrames;
 use crate::sds::stream::{Delta, Protocol, StateOfTheWorld};
 use crate::snapshot::Caller;
 
@@ -72,7 +73,8 @@ impl Connection {
             let this = Arc::clone(&this);
             move |request| std::future::ready(Ok::<_, Infallible>(this.answer(request)))
         });
-        let mut http = pin!(builder().serve_connection(TokioIo::new(io), service));
+        let mut http =
+            pin!(builder().serve_connection(TokioIo::new(SmallFrames::new(io)), service));
         let silent = async {
             tokio::time::sleep(FIRST_STREAM_WITHIN).await;
             if this.begun.load(Ordering::Relaxed) > 0 {

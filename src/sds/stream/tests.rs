@@ -94,8 +94,6 @@ struct Client<P> {
     stream: P,
     has: BTreeMap<String, String>,
     nonce: String,
-    /// How many responses it got.
-    responses: usize,
 }
 
 /// One thing that can happen.
@@ -163,7 +161,6 @@ fn run<P: Protocol>(
         assert!(!stale || update.response.is_none(), "a stale request was answered");
         if let Some(response) = update.response {
             assert!(!response.resources.is_empty() || !response.removed.is_empty());
-            client.responses += 1;
             client.nonce = response.nonce;
             for one in response.resources {
                 client.has.insert(one.name.clone(), one.version.clone());
