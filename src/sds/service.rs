@@ -47,15 +47,15 @@ pub trait Resources: Debug + Send + Sync {
 
 impl Resources for Catalogue {
     fn resolve(&self, name: &str, view: &View, hints: &[&str]) -> Resolution {
-        self.resolve(name, view, hints)
+        Catalogue::resolve(self, name, view, hints)
     }
 
     fn all(&self, view: &View, hints: &[&str]) -> Vec<String> {
-        self.all(view, hints)
+        Catalogue::all(self, view, hints)
     }
 
     fn depends_on(&self, name: &str, view: &View, hints: &[&str]) -> Vec<NodeName> {
-        self.depends_on(name, view, hints)
+        Catalogue::depends_on(self, name, view, hints)
     }
 }
 

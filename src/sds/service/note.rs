@@ -40,7 +40,7 @@ pub(super) fn tell(note: Note, recipient: &Recipient, who: &RecipientView, log: 
         Note::Held { name, why } => {
             recipient.held(&name);
             if log.take().is_zero() {
-                let name = words(&name, LONGEST_WORDS);
+                let (name, why) = (words(&name, LONGEST_WORDS), words(&why, LONGEST_REASON));
                 tracing::info!(recipient = %who, name, why, "held: it cannot be served now");
             }
         }

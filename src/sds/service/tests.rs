@@ -3,5 +3,6 @@
 mod hostile;
 mod limits;
 mod log;
+mod raw;
 mod served;
 mod support;

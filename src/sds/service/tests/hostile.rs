@@ -6,6 +6,7 @@ use envoy_types::pb::envoy::service::discovery::v3::DiscoveryRequest;
 use tonic::Code;
 
 use super::super::limits::{ANSWER_WITHIN, ASK_AFTER, FIRST_STREAM_WITHIN, LONGEST_REQUEST};
+use super::raw::Raw;
 use super::support::*;
 use crate::sds::stream::MOST_NAMES;
 

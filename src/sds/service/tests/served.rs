@@ -1,5 +1,5 @@
 use super::support::*;
-use envoy_types::pb::envoy::service::discovery::v3::DeltaDiscoveryRequest;
+use envoy_types::pb::envoy::service::discovery::v3::{DeltaDiscoveryRequest, Resource};
 
 #[tokio::test]
 async fn a_held_name_is_pushed_when_it_is_there_and_awaited_until_then() {
@@ -157,4 +157,27 @@ async fn a_large_resource_reaches_its_client_whole() {
     service.set_sized("front", "1", 3_000_000);
     let mut stream = service.connect().await.stream(&["front"]).await;
     assert_eq!(stream.next().await.resources[0].value.len(), 3_000_007);
+}
+
+/// The catalogue's own names, from the mesh to the client.
+#[tokio::test]
+async fn the_catalogue_is_served() {
+    let mut service = Running::of_catalogue();
+    let mut client = service.connect().await;
+    let mut delta = client.delta(&["front", "ROOTCA"]).await;
+    let names = |resources: &[Resource]| {
+        let mut names: Vec<_> = resources.iter().map(|one| one.name.clone()).collect();
+        names.sort();
+        names
+    };
+    // ROOTCA is what the caller's own node trusts, and which of three that is its node's cluster
+    // says.
+    assert_eq!(names(&delta.next().await.resources), ["ROOTCA", "front"]);
+    service.renew("blue");
+    service.renew("front");
+    assert_eq!(names(&delta.next().await.resources), ["front"]);
+    service.grant(&["blue"]);
+    let mut removed = delta.next().await.removed_resources;
+    removed.sort();
+    assert!(removed.contains(&"front".to_owned()), "{removed:?}");
 }
