@@ -213,7 +213,11 @@ impl State {
             })
             .collect();
         let desired = Arc::clone(&self.desired);
-        let nodes: Vec<_> = self.slots.keys().cloned().collect();
+        // One that is yet to be planned for is named once it is there to be found: whoever waits for
+        // it is woken by that and by nothing else.
+        let is_there =
+            |(name, slot): (&NodeName, &Slot)| slot.trust.is_some().then(|| name.clone());
+        let nodes: Vec<_> = self.slots.iter().filter_map(is_there).collect();
         let is_same = old.authorities == authorities
             && old.authorities.keys().eq(authorities.keys())
             && old.nodes == nodes
