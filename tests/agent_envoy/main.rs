@@ -4,4 +4,16 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod load;
+mod node;
+mod pair;
+mod recorder;
+mod wire;
+
+mod edits;
+mod killed;
 mod light;
+mod moved;
+mod new_identity;
+mod outage;
+mod rotation;

@@ -205,6 +205,9 @@ pub fn prepare(mesh: &str) -> Arc<TempDir> {
 
 impl Drop for Agent {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the agent's log:\n{}\n{}", self.log(), self.status("").text());
+        }
         // Fails only when it has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();

@@ -1,0 +1,25 @@
+//! Certificates are renewed while requests go through.
+
+use crate::pair::{Pair, series};
+
+#[test]
+fn rotations_under_requests_fail_none_and_each_new_leaf_is_on_the_wire() {
+    let pair = Pair::start("");
+    let load = pair.load();
+    let mut before = pair.in_use();
+    let rounds = series(50, 1_000);
+    for _ in 0..rounds {
+        pair.renew();
+        pair.agent.until("both are renewed", |status| {
+            let nodes = status["nodes"].as_array().unwrap();
+            let serial = |place: usize| nodes[place]["certificate"]["serial"].as_str();
+            [0, 1].iter().all(|place| serial(*place) != Some(&before[*place]))
+        });
+        before = pair.in_use();
+    }
+    pair.connected();
+    pair.nothing_refused();
+    let tally = load.end();
+    println!("{rounds} rotations of both: {tally}");
+    tally.all_answered();
+}
