@@ -13,7 +13,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use certctl::boards::{Deliveries, Demand};
-use certctl::identity::{NodeName, TrustDomain};
+use certctl::desired::mesh_file::MeshFile;
+use certctl::identity::NodeName;
 use certctl::sds::resource::{Resolution, Resource};
 use certctl::sds::service::limits::WINDOW;
 use certctl::sds::service::{Resources, Service, serve};
@@ -81,7 +82,9 @@ fn what_an_envoy_with_two_streams_costs_is_bounded() {
 #[ignore = "runs as another test's child"]
 async fn the_service_for_the_other_test() {
     let Some(socket) = std::env::var_os(SOCKET) else { return };
-    let publisher = Publisher::new(TrustDomain::parse("example.org").unwrap());
+    let mesh = b"version: 1\ntrustDomain: example.org\nauthorities: {ca_1: {}}";
+    let mesh = MeshFile::read(Path::new("mesh.yaml"), mesh).unwrap().desired;
+    let publisher = Publisher::new(Arc::new(mesh));
     let any = Any { type_url: SECRET_TYPE.into(), value: vec![b'x'; 3000] }.encode_to_vec();
     let service = Service {
         snapshot: publisher.snapshot(),
