@@ -30,6 +30,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio_stream::wrappers::UnixListenerStream;
 use tonic::transport::server::Connected;
 
+#[allow(dead_code, reason = "one way of waiting is enough here")]
 #[path = "support/wait.rs"]
 mod wait;
 
