@@ -10,6 +10,7 @@ mod pair;
 mod recorder;
 mod wire;
 
+mod demos;
 mod edits;
 mod killed;
 mod light;

@@ -9,7 +9,6 @@ mod mutual_tls;
 
 mod bootstrap;
 mod chains;
-mod colorapp;
 mod ed25519;
 mod key_algorithms;
 mod validation_contexts;
