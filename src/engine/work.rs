@@ -203,6 +203,14 @@ impl State {
         for (made, outcome) in saved {
             match outcome {
                 Ok(()) => self.to_publish.push(made),
+                Err(error) if self.is_wanted(&made) && self.is_pressing(&made.node, now) => {
+                    tracing::error!(
+                        node = %made.node,
+                        "its files cannot be saved, and what it had is near its end: it is served \
+                         from memory alone, and a restart would make it anew: {error}"
+                    );
+                    self.to_publish.push(made);
+                }
                 Err(error) if self.is_wanted(&made) => {
                     self.fail(&made.node, format!("it cannot be saved: {error}"), now);
                 }
@@ -216,6 +224,15 @@ impl State {
     fn is_wanted(&self, made: &Made) -> bool {
         let making = self.slots.get(&made.node).and_then(|slot| slot.making.as_ref());
         making.is_some_and(|making| making.attempt == made.attempt)
+    }
+
+    /// Whether a node has nothing good, or so little of it left that a full disk must not keep it
+    /// from a new one.
+    fn is_pressing(&self, name: &NodeName, now: &Moment) -> bool {
+        self.slots.get(name).is_some_and(|slot| {
+            let left = slot.left(now).unwrap_or_default();
+            left < slot.profile.lifetime.duration() / 5
+        })
     }
 
     /// Publishes what was made and, where it is to be, saved.
