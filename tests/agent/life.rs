@@ -1,6 +1,7 @@
 //! Starting, ending, starting again, and taking another one's place.
 
 use std::fs;
+use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::sync::Arc;
 
@@ -82,6 +83,31 @@ fn an_agent_that_replaces_another_serves_the_same_from_the_same_socket() {
     assert!(first.end().success(), "{}", first.log());
     assert_eq!((second.serial("front"), inode(&second)), (before, socket));
     second.settled();
+}
+
+#[test]
+fn an_agent_that_cannot_take_over_leaves_the_first_at_work() {
+    let first = Agent::start(MESH, "");
+    first.settled();
+    let before = first.serial("front");
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let flags = format!(
+        "-f mesh.yaml --sds sds.sock --state state --replace --metrics {}",
+        taken.local_addr().unwrap()
+    );
+    let mut second = Agent::begin(first.place(), &flags);
+    assert_eq!(second.end().code(), Some(1), "{}", second.log());
+    first.logs("takes up the loop again");
+    let status = first.until("the first answers again", |status| {
+        status["nodes"][0]["certificate"]["serial"] == before.as_str()
+    });
+    assert_eq!(status["process"]["pid"], first.pid());
+    // And it works: what is edited is made, and a later successor takes over.
+    first.edit("  blue:", "  azure:");
+    first.until("the edit is in force", |status| status["nodes"][1]["name"] == "azure");
+    first.settled();
+    let third = first.again("--replace");
+    assert_eq!(third.serial("front"), before);
 }
 
 #[test]
