@@ -32,6 +32,9 @@ mod task;
 /// Where agents are expected to listen, unless they are told otherwise.
 pub const SDS_SOCKET: &str = "/run/certctl/sds.sock";
 
+/// The most threads that serve at once: beyond them memory grows and speed does not.
+const MOST_WORKERS: usize = 4;
+
 /// What an agent is to do.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -147,6 +150,8 @@ pub fn run(options: Options) -> Result<(), AgentError> {
         1..=4 => tokio::runtime::Builder::new_current_thread(),
         _ => tokio::runtime::Builder::new_multi_thread(),
     };
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    runtime.worker_threads(processors.min(MOST_WORKERS));
     let runtime = runtime.enable_all().build().map_err(system("start the runtime"))?;
     let result = runtime.block_on(life::live(options, inherited));
     // Work on other threads that nobody waits for any more must not delay the end.
