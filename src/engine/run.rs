@@ -107,7 +107,7 @@ impl State {
         }
         self.wake(&now);
         self.advance(&now);
-        if self.trusting.recording.is_none() {
+        if !self.trusting.is_unpublished {
             self.publish(&now);
             self.advance(&now);
         }

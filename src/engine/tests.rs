@@ -24,6 +24,7 @@ mod order;
 mod renewals;
 mod restarts;
 mod storms;
+mod transitions;
 
 const BEGAN: OffsetDateTime = datetime!(2026-11-21 8:00 UTC);
 const HOUR: Duration = Duration::from_secs(3_600);

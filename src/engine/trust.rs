@@ -43,6 +43,8 @@ pub(super) struct Trusting {
     /// The record that is being written, before what it records is published.
     pub(super) recording: Option<JoinHandle<Result<(), FilesError>>>,
     to_publish: Vec<NodeName>,
+    /// Whether anything is to be published only once it is recorded.
+    pub(super) is_unpublished: bool,
     /// Why the record could not be written.
     pub(super) unrecorded: Option<String>,
     /// When to try that again.
@@ -62,6 +64,7 @@ impl Trusting {
             moving: Vec::new(),
             recording: None,
             to_publish: Vec::new(),
+            is_unpublished: false,
             unrecorded: None,
             retry_at: None,
         }
@@ -103,7 +106,11 @@ impl State {
                 let directory = Arc::clone(&self.directory);
                 let write = move || keeping::write_transitions(&directory, record);
                 self.trusting.recording = Some(tokio::task::spawn_blocking(write));
-            } else {
+                self.trusting.is_unpublished = true;
+            }
+            // Where nothing moves, the record of that may come later: to go on from the one before
+            // is to wait once more, and spares whoever waits for a new node the disk.
+            if !self.trusting.is_busy || self.trusting.recording.is_none() {
                 self.publish_trust(now);
             }
         }
@@ -126,7 +133,9 @@ impl State {
                 self.trusting.retry_at = Some(now.instant() + RECORD_AGAIN);
             }
         }
-        self.publish_trust(now);
+        if self.trusting.is_unpublished {
+            self.publish_trust(now);
+        }
     }
 
     fn plan(&mut self, now: &Moment) -> Plan {
@@ -172,6 +181,7 @@ impl State {
 
     /// Publishes whom everybody accepts, where that is not what is published, and the mesh.
     fn publish_trust(&mut self, now: &Moment) {
+        self.trusting.is_unpublished = false;
         let is_edited = std::mem::take(&mut self.trusting.is_edited);
         let mut names = std::mem::take(&mut self.trusting.to_publish);
         if is_edited {
