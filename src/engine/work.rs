@@ -14,7 +14,7 @@ use crate::identity::NodeName;
 use crate::rotation::queue::Class;
 use crate::rotation::schedule::Phase;
 use crate::rotation::{Decision, Renewal};
-use crate::time::{Moment, OffsetDateTime, in_words, later, rfc3339};
+use crate::time::{Moment, OffsetDateTime, later, rfc3339};
 use crate::x509::credential::Credential;
 
 /// An attempt that has ended.
@@ -392,7 +392,7 @@ fn told_issued(name: &NodeName, slot: &Slot, authority: &Authority) {
         authority = %authority.name(),
         serial = %leaf.serial(),
         not_after = %rfc3339(leaf.validity().not_after),
-        took = %in_words(slot.begun.elapsed()),
+        took = format!("{:.3}s", slot.begun.elapsed().as_secs_f64()),
         reason = %slot.reason,
         "new certificate"
     );
