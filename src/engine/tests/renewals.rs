@@ -99,3 +99,17 @@ async fn a_clock_set_back_takes_nothing_away() {
     assert_eq!(world.node_status("front").await.state, NodeState::Fresh);
     assert_eq!(world.fake.asked().len(), asked);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_was_in_the_making_when_the_clock_was_set_is_made_anew() {
+    let world = World::new(MESH).await;
+    let leaf = world.leaf_after("front", None).await;
+    sleep(10 * HOUR).await;
+    *world.fake.latency.lock().unwrap() = 10 * SECOND;
+    world.handle.commands().reissue(vec![name("front")]).await.unwrap().unwrap();
+    sleep(5 * SECOND).await;
+    world.jump(-5 * time::Duration::HOUR);
+    let made = world.leaf_after("front", Some(&leaf)).await;
+    assert!(made.validity().contains(world.clock.now()), "good by the clock as it is now");
+    assert_eq!(world.fake.attempts("front").len(), 3);
+}
