@@ -101,12 +101,31 @@ fn killed_in_the_middle_of_a_move_it_goes_on_where_it_was() {
 }
 
 #[test]
+fn an_edit_made_while_no_agent_runs_moves_a_node_as_safely() {
+    let mut pair = Pair::start("");
+    let load = pair.load();
+    let (mut from, mut to) = (OLD, NEW);
+    for _ in 0..series(1, 20) {
+        pair.agent.kill();
+        pair.agent.edit(from, to);
+        load.passes(5);
+        pair.again("");
+        has_moved(&pair, if to == NEW { "ca_2" } else { "ca_1" });
+        std::mem::swap(&mut from, &mut to);
+    }
+    pair.nothing_refused();
+    load.end().all_answered();
+}
+
+#[test]
 fn killed_while_an_envoy_is_waited_for_it_waits_on() {
     let mut pair = Pair::start("");
     let silent = Recorder::start(pair.agent.socket(), "silent", false);
     let load = pair.load();
     pair.agent.edit(OLD, NEW);
-    pair.agent.until("silent is waited for", |status| !at_rest(status));
+    pair.agent.until("silent is waited for", |status| {
+        status["transitions"].to_string().contains("silent")
+    });
     pair.agent.kill();
     drop(silent);
     // There again before anybody can conclude that it is gone.
