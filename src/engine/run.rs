@@ -45,7 +45,7 @@ async fn turns(
     let mut has_source = true;
     loop {
         let now = state.turn();
-        if !state.slots_are_unpublished() && !*ready.borrow() {
+        if !*ready.borrow() && !state.slots_are_unpublished() {
             ready.send_replace(true);
         }
         let alarm = state.next(&now);
