@@ -112,34 +112,31 @@ pub struct Document {
     pub text: String,
 }
 
-/// A whole bootstrap that boots as it is; in file mode, the files that it points at follow it. They
-/// are named relative to `beside`, the directory that all of these will lie in.
-pub fn bootstrap(
-    desired: &Desired,
-    identity: &Identity,
-    options: &Options,
-    beside: &str,
-) -> Vec<Document> {
-    let context = Context { desired, identity, options, beside };
-    let mut documents =
-        vec![Document { name: format!("{}.yaml", identity.name), text: context.bootstrap() }];
-    documents.extend(context.secret_files());
-    documents
+/// How much of a configuration is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// A bootstrap that boots as it is.
+    Bootstrap,
+    /// What an Envoy with a configuration of its own needs besides, for people to paste from.
+    Parts,
 }
 
-/// The parts alone that an Envoy with a configuration of its own needs, as one text for people to
-/// paste from; in file mode, the files that they point at follow.
-pub fn parts(
+/// What `identity`'s Envoy has to be told; in file mode, the files that this points at follow it,
+/// named relative to `beside`, the directory that all of these will lie in.
+pub fn configuration(
     desired: &Desired,
     identity: &Identity,
     options: &Options,
+    extent: Extent,
     beside: &str,
 ) -> Vec<Document> {
     let context = Context { desired, identity, options, beside };
-    let mut documents =
-        vec![Document { name: format!("{}-parts.yaml", identity.name), text: context.parts() }];
-    documents.extend(context.secret_files());
-    documents
+    let node = &identity.name;
+    let first = match extent {
+        Extent::Bootstrap => Document { name: format!("{node}.yaml"), text: context.bootstrap() },
+        Extent::Parts => Document { name: format!("{node}-parts.yaml"), text: context.parts() },
+    };
+    std::iter::once(first).chain(context.secret_files()).collect()
 }
 
 /// All that the writers below read.

@@ -8,7 +8,7 @@ use miette::{IntoDiagnostic, Report as Failure, WrapErr, miette};
 
 use super::named::node;
 use super::{Console, MeshFileArgument, Outcome};
-use crate::envoy::{Address, Document, Host, Options, Source, bootstrap, parts};
+use crate::envoy::{Address, Document, Extent, Host, Options, Source, configuration};
 use crate::identity::NodeName;
 
 /// Print the Envoy configuration that a node needs.
@@ -89,8 +89,8 @@ impl Envoy {
         };
         let beside = self.output.as_ref().map(|path| path.display().to_string());
         let beside = beside.as_deref().unwrap_or("");
-        let make = if self.parts { parts } else { bootstrap };
-        let documents = make(&desired, identity, &options, beside);
+        let extent = if self.parts { Extent::Parts } else { Extent::Bootstrap };
+        let documents = configuration(&desired, identity, &options, extent, beside);
         match &self.output {
             None => console.print(&printed(&documents))?,
             Some(directory) => {

@@ -28,7 +28,7 @@ fn options(source: Source) -> Options {
 fn made(node: &str, source: Source) -> Vec<Document> {
     let desired = MeshFile::read(Path::new("mesh.yaml"), MESH.as_bytes()).unwrap().desired;
     let identity = &desired.identities[&NodeName::parse(node).unwrap()];
-    bootstrap(&desired, identity, &options(source), "beside")
+    configuration(&desired, identity, &options(source), Extent::Bootstrap, "beside")
 }
 
 fn over_sds(node: &str) -> String {
