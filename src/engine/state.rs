@@ -278,6 +278,10 @@ impl State {
     /// When to read the authorities again: as soon as an intermediate is due, and now and then
     /// while one that is needed cannot be used.
     pub(super) fn plan_hierarchy(&mut self, now: &Moment) {
+        // Those who are yet to be decided about may need it no more.
+        if !self.trusting.undecided.is_empty() {
+            return;
+        }
         let Some(was_read) = self.hierarchy_stale.take() else { return };
         let is_held = |slot: &&Slot| {
             matches!(slot.schedule.phase(), Phase::Held(_))
