@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::deliveries::{Entry, RecipientView};
+use super::deliveries::{Aspect, Entry, RecipientView};
 
 /// How long somebody who went away is counted as coming back: an Envoy with its own back-off, after
 /// a short outage, takes up to 25 s.
@@ -78,12 +78,16 @@ impl Away {
         }
     }
 
-    /// Somebody is back with `name`.
-    pub(super) fn back(&mut self, who: &RecipientView, name: &str) {
+    /// Somebody is back with `name`, and is sent something made of `aspects` under it.
+    pub(super) fn back(&mut self, who: &RecipientView, name: &str, aspects: &[Aspect]) {
         let Some(ids) = self.by_name.get(&named(who)) else { return };
         for id in ids.clone() {
             let Some((_, entry)) = self.streams.get_mut(&id) else { continue };
-            if entry.subscriptions.remove(name).is_some() {
+            let is_same = entry
+                .subscriptions
+                .get(name)
+                .is_some_and(|before| before.aspects.iter().all(|one| is_among(one, aspects)));
+            if is_same && entry.subscriptions.remove(name).is_some() {
                 self.names -= 1;
                 if let Some(caller) = self.by_caller.get_mut(&entry.who.caller) {
                     caller.names -= 1;
@@ -122,6 +126,11 @@ impl Away {
             }
         }
     }
+}
+
+/// Whether these are about the same half of the same node, as of whenever.
+fn is_among(one: &Aspect, aspects: &[Aspect]) -> bool {
+    aspects.iter().any(|other| (&other.node, other.part) == (&one.node, one.part))
 }
 
 fn named(who: &RecipientView) -> Named {

@@ -246,13 +246,19 @@ pub struct Recipient {
 }
 
 impl Recipient {
-    /// Something was sent under `name`, made of `aspects`.
+    /// Something was sent under `name`, made of `aspects`. Who was away with the same is back:
+    /// anybody can call itself by its name, but not everybody is given what it was given.
     pub fn sent(&self, name: &str, version: &str, aspects: &[Aspect]) {
         self.update(name, |subscription| {
             subscription.sent = Some(version.to_owned());
             subscription.sent_at = Some(Instant::now());
             subscription.aspects = aspects.to_vec();
         });
+        let mut entries = self.board.entries();
+        let Entries { present, away, .. } = &mut *entries;
+        if let Some(entry) = present.get(&self.id) {
+            away.back(&entry.who, name, aspects);
+        }
     }
 
     /// What `name` would be now is what the recipient has accepted already, made of older parts:
@@ -304,13 +310,9 @@ impl Recipient {
 
     fn update<T: Default>(&self, name: &str, change: impl FnOnce(&mut Subscription) -> T) -> T {
         let mut entries = self.board.entries();
-        let Entries { present, away, .. } = &mut *entries;
-        let Some(entry) = present.get_mut(&self.id) else { return T::default() };
+        let Some(entry) = entries.present.get_mut(&self.id) else { return T::default() };
         if !entry.subscriptions.contains_key(name) {
             entry.subscriptions.insert(name.to_owned(), Subscription::default());
-            // Whoever comes back is no longer away.
-            let who = Arc::clone(&entry.who);
-            away.back(&who, name);
         }
         match entry.subscriptions.get_mut(name) {
             Some(subscription) => change(subscription),

@@ -136,8 +136,10 @@ async fn who_comes_back_takes_the_place_of_what_it_was_name_by_name() {
     assert!(names.contains(&("default".into(), false)), "{names:?}");
     assert!(names.contains(&("ROOTCA".into(), true)), "{names:?}");
     assert_eq!(names.len(), 2);
-    back.held("ROOTCA");
-    assert_eq!(standings(&board), [("a".into(), false, 1), ("b".into(), true, 1)]);
+    back.sent("ROOTCA", "1", &[leaf("front", 1)]);
+    back.accepted("ROOTCA");
+    let here = || ("a".into(), false, 1);
+    assert_eq!(standings(&board), [here(), here(), ("b".into(), true, 1)]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -191,4 +193,25 @@ async fn an_observer_is_told_of_each_thing_once() {
     drop(recipient);
     let told = told.0.lock().unwrap().clone();
     assert_eq!(told, ["connected", "accepted front after 3ms", "rejected front", "departed"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_not_given_the_same_under_the_same_name_is_not_back() {
+    let board = Deliveries::default();
+    drop(served(&board, "a", "uid 1"));
+    // A caller that is granted nothing, or another node, calls itself the same.
+    let nothing = board.connect(who("a", "uid 2"));
+    nothing.held("default");
+    let other = board.connect(who("a", "uid 3"));
+    other.sent("default", "1", &[leaf("blue", 1)]);
+    other.accepted("default");
+    let away = |board: &Deliveries| {
+        board.standings().iter().filter(|one| one.away_since.is_some()).count()
+    };
+    assert_eq!(away(&board), 1);
+    let same = board.connect(who("a", "uid 4"));
+    same.held("default");
+    assert_eq!(away(&board), 1, "not before it is sent anything");
+    same.sent("default", "2", &[leaf("front", 2)]);
+    assert_eq!(away(&board), 0);
 }
