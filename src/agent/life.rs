@@ -206,7 +206,9 @@ impl Agent {
 impl Holder for Agent {
     async fn prepare(&mut self) -> Result<(), String> {
         tracing::info!("another agent asks to take over: puts down the loop and its state");
-        if let Some(shift) = self.occupied.lock().await.shift.take() {
+        // Nobody is kept from it while the shift ends: a signal is heeded meanwhile.
+        let shift = self.occupied.lock().await.shift.take();
+        if let Some(shift) = shift {
             shift.end().await;
         }
         Ok(())
@@ -224,16 +226,19 @@ impl Holder for Agent {
         };
         let service = serve(&self.standing, &shift.snapshot, &self.listeners);
         let mut occupied = self.occupied.lock().await;
-        match service {
-            Ok(service) => {
-                // Its streams end, and whoever had them is served by the new one.
-                if let Some(before) = occupied.service.replace(service) {
-                    before.end().await;
-                }
-            }
-            Err(error) => drop(self.standing.failures.send(error)),
-        }
         occupied.shift = Some(shift);
+        let before = match service {
+            Ok(service) => occupied.service.replace(service),
+            Err(error) => {
+                drop(self.standing.failures.send(error));
+                None
+            }
+        };
+        drop(occupied);
+        // Its streams end, and whoever had them is served by the new one.
+        if let Some(before) = before {
+            before.end().await;
+        }
     }
 }
 

@@ -1,8 +1,10 @@
 //! Starting, ending, starting again, and taking another one's place.
 
 use std::fs;
+use std::io::Write;
 use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
 use rustix::process::Signal;
@@ -123,6 +125,21 @@ fn a_hangup_reads_everything_again() {
     agent.signal(Signal::HUP);
     agent.logs("reload");
     agent.settled();
+}
+
+#[test]
+fn an_agent_that_is_told_to_reload_while_it_is_replaced_still_lets_go() {
+    let mut first = Agent::start(MESH, "");
+    first.settled();
+    // Half a request holds the admin socket's end up for a while, and the signal finds it so.
+    let mut admin = UnixStream::connect(first.path("sds.sock.admin")).unwrap();
+    admin.write_all(b"GET /status HTTP/1.1\r\n").unwrap();
+    let second = Agent::begin(first.place(), "-f mesh.yaml --sds sds.sock --state state --replace");
+    first.logs("puts down the loop");
+    first.signal(Signal::HUP);
+    first.logs("told to reload");
+    assert!(first.end().success(), "{}", first.log());
+    second.ready().settled();
 }
 
 #[test]
