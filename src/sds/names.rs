@@ -31,6 +31,10 @@ use crate::identity::{AuthorityName, NodeName, SpiffeId, TrustDomain};
 /// The longest name, in bytes, that is looked at: Istio's has two paths.
 const LONGEST: usize = 8 * 1024;
 
+/// The most authorities that one name may list: whoever asks decides how much there is to read, and
+/// it is read whenever something changes.
+const MOST_AUTHORITIES: usize = 64;
+
 const OWN: &str = "default";
 const ROOTS: &str = "ROOTCA";
 const ALL: &str = "ALL";
@@ -163,6 +167,9 @@ fn accepted(text: &str) -> Option<Accepted> {
 }
 
 fn authorities(set: &str) -> Option<Accepted> {
+    if set.split('+').nth(MOST_AUTHORITIES).is_some() {
+        return None;
+    }
     let names: Option<IndexSet<_>> =
         set.split('+').map(|name| AuthorityName::parse(name).ok()).collect();
     Some(Accepted::Authorities(names?.into_iter().collect()))
@@ -260,6 +267,8 @@ mod tests {
     #[test]
     fn what_is_no_name_is_unknown() {
         let long = "x+".repeat(LONGEST / 2) + "x";
+        let many = "x+".repeat(MOST_AUTHORITIES) + "x";
+        assert_ne!(Name::parse(&many[2..]), Name::Unknown);
         for text in [
             "",
             " default",
@@ -295,6 +304,7 @@ mod tests {
             "front\0",
             "fränt",
             &long,
+            &many,
         ] {
             assert_eq!(Name::parse(text), Name::Unknown, "{text:?}");
         }

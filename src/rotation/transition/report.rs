@@ -6,6 +6,7 @@ use serde::{Serialize, Serializer};
 
 use crate::identity::NodeName;
 use crate::time::{OffsetDateTime, rfc3339};
+use crate::x509::printable::printable;
 
 /// Something of one node that moves.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -110,7 +111,8 @@ impl fmt::Display for Waited {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { node, recipient, name, standing, until } = self;
         let who = recipient.as_deref().unwrap_or("whoever was connected");
-        let name = name.as_deref().unwrap_or("its names");
+        // Whoever asks chooses the name, and a part of a path may be anything.
+        let name = name.as_deref().map_or_else(|| "its names".to_owned(), printable);
         match standing {
             Standing::Pending => write!(f, "{who} has not accepted {name} of {node} yet"),
             Standing::Rejected(why) => write!(f, "{who} rejected {name} of {node}: {why}"),
@@ -219,5 +221,23 @@ pub(super) fn sooner(
     match (one, other) {
         (Some(one), Some(other)) => Some(one.min(other)),
         (one, other) => one.or(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_somebody_made_up_acts_upon_no_terminal() {
+        let waited = Waited {
+            node: NodeName::parse("front").unwrap(),
+            recipient: Some("envoy".to_owned()),
+            name: Some("file-root:/\u{1b}[2J/front_trust.pem".to_owned()),
+            standing: Standing::Pending,
+            until: None,
+        };
+        let expected = "envoy has not accepted file-root:/\\u{1b}[2J/front_trust.pem of front yet";
+        assert_eq!(waited.to_string(), expected);
     }
 }

@@ -69,6 +69,9 @@ pub const REQUESTS_AT_ONCE: u32 = 4096;
 /// How many requests a connection may go on making in a second.
 pub const REQUESTS_PER_SECOND: u32 = 1000;
 
+/// A request on a stream that asks for so many names counts as one more: each is looked up again.
+pub const NAMES_OF_A_REQUEST: usize = 16;
+
 /// How many lines a connection may cause in the log at once.
 pub const LINES_AT_ONCE: u32 = 32;
 
@@ -145,13 +148,18 @@ impl Pace {
     /// How long to wait before going on: nothing, while within the pace. Who does not go on for
     /// that time has taken nothing.
     pub(super) fn take(&self) -> Duration {
+        self.take_many(1)
+    }
+
+    /// The same for what counts for so many.
+    pub(super) fn take_many(&self, count: u32) -> Duration {
         let now = Instant::now();
         let mut paid_until = self.paid_until.lock().unwrap_or_else(PoisonError::into_inner);
         let from = paid_until.map_or(now, |until| until.max(now));
-        let wait =
-            (from + self.every).duration_since(now).saturating_sub(self.every * self.at_once);
+        let until = from + self.every * count.min(self.at_once);
+        let wait = until.duration_since(now).saturating_sub(self.every * self.at_once);
         if wait.is_zero() {
-            *paid_until = Some(from + self.every);
+            *paid_until = Some(until);
         }
         wait
     }

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tonic::Status;
 
 use super::connection::{Open, trailers};
-use super::limits::{COST_OF_NAME, Drawn, FREE_BYTES, Pace};
+use super::limits::{COST_OF_NAME, Drawn, FREE_BYTES, NAMES_OF_A_REQUEST, Pace};
 use super::requests::{Requests, out_of_memory};
 use super::{Resources, note};
 use crate::boards::{Recipient, RecipientView, Wait};
@@ -112,7 +112,8 @@ impl<P: Protocol> Session<P> {
                 let Some(request) = request else { return Err(End(Status::ok(""))) };
                 self.take(request.map_err(End)?)?;
                 self.asked = self.extent == Extent::OneResponse;
-                rest(&self.open.requests).await;
+                let names = self.protocol.names().len();
+                rest(&self.open.requests, names).await;
             }
             if let Some(response) = self.update() {
                 self.answered = true;
@@ -181,11 +182,12 @@ impl<P: Protocol> Session<P> {
     }
 }
 
-/// Lets others go first, and keeps to the pace of requests.
-async fn rest(pace: &Pace) {
+/// Lets others go first, and keeps to the pace of requests; this one is about so many names.
+async fn rest(pace: &Pace, names: usize) {
     tokio::task::coop::consume_budget().await;
+    let count = u32::try_from(1 + names / NAMES_OF_A_REQUEST).unwrap_or(u32::MAX);
     loop {
-        let wait = pace.take();
+        let wait = pace.take_many(count);
         if wait.is_zero() {
             return;
         }

@@ -37,3 +37,17 @@ async fn a_burst_passes_and_what_follows_keeps_the_pace() {
     let taken = (0..2 * REQUESTS_AT_ONCE).filter(|_| pace.take().is_zero()).count();
     assert_eq!(taken, REQUESTS_AT_ONCE as usize);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_counts_for_many_takes_the_pace_of_many() {
+    let pace = Pace::of_requests();
+    let every = Duration::from_secs(1) / REQUESTS_PER_SECOND;
+    let half = REQUESTS_AT_ONCE / 2;
+    assert_eq!((pace.take_many(half), pace.take_many(half)), (Duration::ZERO, Duration::ZERO));
+    assert_eq!(pace.take_many(63), every * 63);
+    tokio::time::advance(every * 63).await;
+    assert_eq!(pace.take_many(63), Duration::ZERO);
+    // However much it is, it passes once everything before it is paid.
+    tokio::time::advance(Duration::from_secs(3600)).await;
+    assert_eq!(pace.take_many(u32::MAX), Duration::ZERO);
+}
