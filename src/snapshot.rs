@@ -295,8 +295,13 @@ impl Watcher {
     /// it appears the mesh changes, and whoever still wants it calls this again.
     pub fn watch(&mut self, wanted: &[NodeName]) {
         let wanted: HashSet<_> = wanted.iter().collect();
+        let snapshot = &self.snapshot;
         self.nodes.retain(|name, slot| {
-            let kept = wanted.contains(name) && slot.strong_count() > 0;
+            // One that was removed and came back is another, though somebody may still read the old.
+            let is_there = || {
+                snapshot.slot(name).is_some_and(|now| std::ptr::eq(slot.as_ptr(), &raw const *now))
+            };
+            let kept = wanted.contains(name) && is_there();
             if !kept && let Some(slot) = slot.upgrade() {
                 slot.bells.remove(&self.bell);
             }

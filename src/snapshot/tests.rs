@@ -106,6 +106,20 @@ async fn a_node_that_was_replaced_unseen_is_watched_again() {
     assert!(wakes(&watcher).await);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_node_that_came_back_is_watched_though_somebody_still_reads_what_it_was() {
+    let mut mesh = published(COLORAPP);
+    let mut watcher = watching(&mesh, &["green"]);
+    let reading = mesh.snapshot.slot(&node_name("green")).unwrap();
+    mesh.edit(&without_green());
+    mesh.edit(COLORAPP);
+    assert!(wakes(&watcher).await);
+    watch(&mut watcher, &["green"]);
+    mesh.set_trust("green", |_| ());
+    assert!(wakes(&watcher).await);
+    drop(reading);
+}
+
 #[test]
 fn whoever_is_gone_is_forgotten() {
     let mesh = published(COLORAPP);
