@@ -59,6 +59,10 @@ pub trait Protocol: Debug + Default + Send + 'static {
     /// The names that the stream asks for, in the order of asking.
     fn names(&self) -> Vec<&str>;
 
+    /// How many bytes it was sent under names of its own choice, but for the first `few`: each name
+    /// makes another resource, though many ask for the same.
+    fn bytes_beyond(&self, few: usize) -> usize;
+
     /// Whether it asks for all that its caller may have.
     fn is_wildcard(&self) -> bool;
 

@@ -32,8 +32,12 @@ pub const FREE_BYTES: usize = 8 * 1024;
 /// What a name costs beside its length, in bytes, here and on the board.
 pub const COST_OF_NAME: usize = 512;
 
-/// What all streams may draw together, in bytes: 1,000 names on each of 300 streams, or 16,000
-/// streams beyond the free ones.
+/// What is sent under so many of a stream's names is free of charge: an Envoy asks for one, and
+/// what it is sent is mostly shared with others. Beyond it each name costs what is sent under it.
+pub const FREE_NAMES: usize = 16;
+
+/// What all streams may draw together, in bytes: 1,000 names of certificates of 2 KB on each of 100
+/// streams, or 16,000 streams beyond the free ones.
 pub const SHARED_BYTES: usize = 256 * 1024 * 1024;
 
 /// How much of a request, and of each connection's requests together, the client may send before

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tonic::Status;
 
 use super::connection::{Open, trailers};
-use super::limits::{COST_OF_NAME, Drawn, FREE_BYTES, NAMES_OF_A_REQUEST, Pace};
+use super::limits::{COST_OF_NAME, Drawn, FREE_BYTES, FREE_NAMES, NAMES_OF_A_REQUEST, Pace};
 use super::requests::{Requests, out_of_memory};
 use super::{Resources, note};
 use crate::boards::{Recipient, RecipientView, Wait};
@@ -116,6 +116,7 @@ impl<P: Protocol> Session<P> {
                 rest(&self.open.requests, names).await;
             }
             if let Some(response) = self.update() {
+                self.pay()?;
                 self.answered = true;
                 return Ok(response);
             }
@@ -135,13 +136,17 @@ impl<P: Protocol> Session<P> {
         let notes = self.protocol.request(request);
         let notes =
             notes.map_err(|refusal| End(Status::resource_exhausted(refusal.to_string())))?;
-        let names = self.protocol.names();
-        let cost = names.into_iter().map(|name| name.len() + COST_OF_NAME).sum();
-        if !self.names.resize(cost) {
-            return Err(End(out_of_memory()));
-        }
+        self.pay()?;
         self.tell(notes);
         Ok(())
+    }
+
+    /// Draws what its names cost.
+    fn pay(&mut self) -> Result<(), End> {
+        let names = self.protocol.names().into_iter();
+        let names: usize = names.map(|name| name.len() + COST_OF_NAME).sum();
+        let paid = self.names.resize(names + self.protocol.bytes_beyond(FREE_NAMES));
+        if paid { Ok(()) } else { Err(End(out_of_memory())) }
     }
 
     /// Looks at what there is now. First is said what to watch for, so that nothing changes unseen.

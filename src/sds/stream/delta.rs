@@ -62,6 +62,10 @@ impl Protocol for Delta {
         self.names.iter().collect()
     }
 
+    fn bytes_beyond(&self, few: usize) -> usize {
+        self.names.bytes_beyond(few)
+    }
+
     fn is_wildcard(&self) -> bool {
         self.names.is_wildcard()
     }

@@ -65,6 +65,13 @@ impl Names {
         self.entries.keys().map(String::as_str)
     }
 
+    /// How many bytes were sent under the names that were asked for one by one, but for the first
+    /// few. What is asked for as a part of everything is shared by all who do so.
+    pub(super) fn bytes_beyond(&self, few: usize) -> usize {
+        let explicit = self.entries.values().filter(|entry| entry.explicit).skip(few);
+        explicit.filter_map(|entry| entry.served.as_ref()).map(|served| served.sent.any.len()).sum()
+    }
+
     pub(super) fn is_wildcard(&self) -> bool {
         self.wildcard
     }

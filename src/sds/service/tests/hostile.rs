@@ -5,7 +5,9 @@ use envoy_types::pb::envoy::config::core::v3::{Extension, Node};
 use envoy_types::pb::envoy::service::discovery::v3::DiscoveryRequest;
 use tonic::Code;
 
-use super::super::limits::{ANSWER_WITHIN, ASK_AFTER, FIRST_STREAM_WITHIN, LONGEST_REQUEST};
+use super::super::limits::{
+    ANSWER_WITHIN, ASK_AFTER, FIRST_STREAM_WITHIN, FREE_NAMES, LONGEST_REQUEST, SHARED_BYTES,
+};
 use super::raw::Raw;
 use super::support::*;
 use crate::sds::stream::MOST_NAMES;
@@ -104,6 +106,18 @@ async fn a_huge_node_is_passed_over_and_a_huger_one_refused() {
     let status = stream.end().await.unwrap();
     assert_eq!(status.code(), Code::ResourceExhausted);
     assert!(status.message().contains(&LONGEST_REQUEST.to_string()), "{status:?}");
+    others_are_served(&service).await;
+}
+
+#[tokio::test]
+async fn what_is_sent_under_names_of_ones_own_is_drawn_from_what_all_share() {
+    let service = Running::start();
+    let names: Vec<_> = (0..FREE_NAMES + 10).map(|at| format!("front:{at}")).collect();
+    service.set_alike(&names, SHARED_BYTES / 8);
+    let names: Vec<_> = names.iter().map(String::as_str).collect();
+    let mut client = service.connect().await;
+    let mut greedy = client.stream(&names).await;
+    assert_eq!(greedy.end().await.unwrap().code(), Code::ResourceExhausted);
     others_are_served(&service).await;
 }
 

@@ -231,6 +231,17 @@ impl Running {
         self.mesh.renew(node);
     }
 
+    /// Gives many names of `front` one large content, which the test holds once.
+    pub(super) fn set_alike(&self, names: &[String], size: usize) {
+        let any = Bytes::from(vec![0; size]);
+        for name in names {
+            let (name, version) = (name.clone(), "1".to_owned());
+            let resource = Resource { name, version, any: any.clone(), aspects: Vec::new() };
+            let mut table = self.table.0.lock().unwrap();
+            table.insert(resource.name.clone(), Arc::new(resource));
+        }
+    }
+
     /// Lets callers see these nodes, and says that the mesh changed.
     pub(super) fn grant(&mut self, nodes: &[&str]) {
         *self.view.lock().unwrap() = view(nodes);
