@@ -4,7 +4,7 @@
 use std::ffi::OsString;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
@@ -163,17 +163,29 @@ fn listen(
     let address = place.address(name).map_err(|source| system("bind", &path, source))?;
     net::bind(&socket, &address).map_err(failed("bind"))?;
     // Before it listens: until then nobody can connect, whatever the umask left.
-    if let Some(group) = access.group {
-        let group = Some(Gid::from_raw(group));
-        fs::chownat(&place.directory, name, None, group, AtFlags::SYMLINK_NOFOLLOW)
-            .map_err(failed("set the group of"))?;
-    }
-    fs::chmodat(&place.directory, name, Mode::from_raw_mode(access.mode), AtFlags::empty())
-        .map_err(failed("set the mode of"))?;
+    set_access(place, name, access).map_err(failed("set the access of"))?;
     net::listen(&socket, BACKLOG).map_err(failed("listen on"))?;
     let stat =
         fs::statat(&place.directory, name, AtFlags::SYMLINK_NOFOLLOW).map_err(failed("look at"))?;
     Ok((socket, stat))
+}
+
+/// Sets who may call the socket of this name. Whoever else may write to the directory may have put
+/// a link to something else there since: what is changed is what was opened, if it is our socket.
+fn set_access(place: &Place, name: &OsString, access: SocketAccess) -> Result<(), Errno> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = fs::openat(&place.directory, name, flags, Mode::empty())?;
+    let stat = fs::fstat(&file)?;
+    let is_ours = stat.st_uid == rustix::process::geteuid().as_raw();
+    if FileType::from_raw_mode(stat.st_mode) != FileType::Socket || !is_ours {
+        return Err(Errno::NOTSOCK);
+    }
+    if let Some(group) = access.group {
+        fs::chownat(&file, c"", None, Some(Gid::from_raw(group)), AtFlags::EMPTY_PATH)?;
+    }
+    // The descriptor's own link leads to that file and no other, whatever its name is by now.
+    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+    fs::chmodat(fs::CWD, path, Mode::from_raw_mode(access.mode), AtFlags::empty())
 }
 
 /// Renames the socket into its place; where nobody was, nobody else's is overwritten.
@@ -201,4 +213,31 @@ fn put(place: &Place, temporary: &OsString, occupant: &Occupant) -> Result<(), L
             system("put the socket at", path, source)
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+
+    #[test]
+    fn only_our_own_socket_is_opened_to_others_and_never_what_a_link_leads_to() {
+        let directory = tempfile::tempdir().unwrap();
+        let key = directory.path().join("key.pem");
+        std::fs::write(&key, "a key").unwrap();
+        let private = std::fs::Permissions::from_mode(0o600);
+        std::fs::set_permissions(&key, private).unwrap();
+        let place = Place::open(&directory.path().join("sds.sock")).unwrap();
+        symlink(&key, directory.path().join("link")).unwrap();
+        let _socket = UnixListener::bind(directory.path().join("socket")).unwrap();
+        let access = SocketAccess { mode: 0o666, group: None };
+        for name in ["link", "key.pem"] {
+            assert_eq!(set_access(&place, &name.into(), access), Err(Errno::NOTSOCK), "{name}");
+        }
+        assert_eq!(std::fs::metadata(&key).unwrap().mode() & 0o777, 0o600);
+        set_access(&place, &"socket".into(), access).unwrap();
+        let socket = std::fs::metadata(directory.path().join("socket")).unwrap();
+        assert_eq!(socket.mode() & 0o777, 0o666);
+    }
 }
