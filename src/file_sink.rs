@@ -176,10 +176,10 @@ fn contents(node: &Node, content: &Content<'_>) -> Option<Contents> {
         Content::Key(_) => Some(credential?.key().to_pem().as_bytes().to_vec().into()),
         Content::Certificate(_) => Some(credential?.leaf().to_pem().into()),
         Content::Chain(_) => Some(credential?.chain().to_pem().into()),
-        Content::Trust(..) => Some(pem(&trust.both).into()),
-        Content::ListenerTrust(..) => Some(pem(&trust.listener.anchors).into()),
+        Content::Trust(..) => roots(&trust.both),
+        Content::ListenerTrust(..) => roots(&trust.listener.anchors),
         Content::BackendTrust(_, backend, _) => {
-            Some(pem(&trust.backends.as_ref()?.get(*backend)?.anchors).into())
+            roots(&trust.backends.as_ref()?.get(*backend)?.anchors)
         }
         Content::AuthorityCertificate(_) | Content::AuthorityKey(_) | Content::Bundle(_) => None,
     }
@@ -200,6 +200,11 @@ fn bundle(mesh: &Mesh, set: &TrustSet) -> Option<String> {
     let anchors: Option<Vec<_>> =
         set.names().iter().map(|name| Some(mesh.authorities.get(name)?.as_slice())).collect();
     Some(pem(&Anchors::new(anchors?.concat())))
+}
+
+/// None where there are none: Envoy takes no empty bundle, and what lies there may be better.
+fn roots(anchors: &Anchors) -> Option<Contents> {
+    (!anchors.as_slice().is_empty()).then(|| pem(anchors).into())
 }
 
 fn pem(anchors: &Anchors) -> String {

@@ -157,3 +157,13 @@ async fn what_failed_is_told_and_tried_again() {
     sink.written().await;
     assert!(sink.path("front_key.pem").exists());
 }
+
+#[tokio::test]
+async fn roots_that_are_not_known_leave_the_file_as_it_lies() {
+    let mut sink = Running::start(COLORAPP);
+    sink.written().await;
+    let before = sink.text("front_trust.pem");
+    sink.mesh.set_trust("front", |trust| trust.both = Anchors::new([]));
+    sink.written().await;
+    assert_eq!(sink.text("front_trust.pem"), before);
+}
