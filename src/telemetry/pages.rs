@@ -12,6 +12,9 @@ use tokio::net::TcpListener;
 
 use super::metrics::{MEDIA_TYPE, Metrics};
 use crate::status::Source;
+use bounded::Bounded;
+
+mod bounded;
 
 /// At most so many nodes are named by `/readyz`.
 const MOST_NAMED: usize = 20;
@@ -23,7 +26,8 @@ struct Pages {
     metrics: Arc<Metrics>,
 }
 
-/// Answers on `listener` until `end` comes. There is no authentication, and nothing secret.
+/// Answers on `listener` until `end` comes. There is no authentication, and nothing secret; so few
+/// connections at once, and so short, that nobody can use up what the agent needs.
 ///
 /// # Errors
 /// When the listener fails for good.
@@ -38,7 +42,7 @@ pub async fn serve(
         .route("/readyz", get(readyz))
         .route("/metrics", get(text))
         .with_state(Pages { source, metrics });
-    axum::serve(listener, pages).with_graceful_shutdown(end).await
+    axum::serve(Bounded::new(listener), pages).with_graceful_shutdown(end).await
 }
 
 /// Alive: the loop answers.

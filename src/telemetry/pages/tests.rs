@@ -72,3 +72,26 @@ async fn a_stuck_loop_is_neither_alive_nor_ready() {
         assert!(well.starts_with("HTTP/1.1 200 "), "{name}: {well}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn whoever_holds_on_to_connections_is_let_go_and_others_have_their_turn() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let source = Arc::new(Fake(Mutex::new(with([]))));
+    let serving = tokio::spawn(serve(listener, source, Arc::default(), std::future::pending()));
+    let mut held = Vec::new();
+    for _ in 0..bounded::MOST {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(b"GET /healthz HTTP/1.1\r\n").await.unwrap();
+        held.push(stream);
+    }
+    let began = tokio::time::Instant::now();
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    stream.write_all(request).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert!(began.elapsed() >= bounded::LASTS, "{:?}", began.elapsed());
+    serving.abort();
+}
