@@ -17,7 +17,7 @@ use crate::desired::watch::WatchError;
 use crate::engine::{Audience, EngineError};
 use crate::identity::NodeName;
 use crate::listening::handover::HandoverError;
-use crate::listening::{ListeningError, activation};
+use crate::listening::{ListeningError, activation, descriptors};
 use crate::time::Clock;
 
 mod life;
@@ -88,6 +88,16 @@ pub enum AgentError {
     /// The loop.
     #[error(transparent)]
     Engine(#[from] EngineError),
+    /// Files for others in the directory of what is kept.
+    #[error(
+        "--files and --state are one directory, {}: what is kept there is not for others to read; \
+         name another one for --files",
+        path.display()
+    )]
+    FilesInState {
+        /// The directory.
+        path: PathBuf,
+    },
     /// The agent that was to be replaced.
     #[error(transparent)]
     Handover(#[from] HandoverError),
@@ -145,6 +155,7 @@ pub fn run(options: Options) -> Result<(), AgentError> {
     let system = |operation| move |source| AgentError::System { operation, source };
     // Before there are threads: it changes the environment.
     let inherited = activation::inherited()?;
+    descriptors::raise_limit();
     // Beside one Envoy nothing runs at the same time for long; for many, a burst uses what is there.
     let mut runtime = match options.nodes.len() {
         1..=4 => tokio::runtime::Builder::new_current_thread(),

@@ -15,6 +15,7 @@ use crate::attest::Attestor;
 use crate::boards::{Deliveries, Demand};
 use crate::desired::watch::MeshFileWatcher;
 use crate::listening::Listener;
+use crate::listening::descriptors::connections;
 use crate::listening::handover::{HandoverServer, Holder, Received, request};
 use crate::listening::incoming::{MAX_CONNECTIONS, Peer, incoming};
 use crate::listening::notify::{Moment, notify};
@@ -253,7 +254,7 @@ fn serve(
         Peer::Unix(socket) => attestor.process(socket),
         Peer::Tcp(address) => attestor.remote(address),
     });
-    let connections = incoming(listeners, attest, MAX_CONNECTIONS)
+    let accepted = incoming(listeners, attest, connections(MAX_CONNECTIONS))
         .map_err(|source| AgentError::System { operation: "accept connections", source })?;
     let service = Service {
         snapshot: snapshot.clone(),
@@ -261,7 +262,7 @@ fn serve(
         demand: standing.demand.clone(),
         deliveries: standing.deliveries.clone(),
     };
-    Ok(Task::start(|end| service::serve(service, connections, end.told())))
+    Ok(Task::start(|end| service::serve(service, accepted, end.told())))
 }
 
 /// Has `changed` rung whenever the wall clock is set, while what is returned lives.

@@ -1,7 +1,8 @@
 //! What works while this process is the one that keeps the state: the loop and those who stand on
 //! it. A successor can only begin once all of it has ended.
 
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
@@ -13,7 +14,7 @@ use super::{AgentError, Options};
 use crate::admin::server;
 use crate::boards::{Deliveries, Demand};
 use crate::desired::Desired;
-use crate::desired::watch::{MeshFileWatcher, Source};
+use crate::desired::watch::{Condition, MeshFileWatcher, Source};
 use crate::engine::{self, Commands, Engine, Handle};
 use crate::file_sink::FileSink;
 use crate::listening::{Listener, SocketAccess};
@@ -73,6 +74,12 @@ impl Shift {
         let (desired, receiver) = watch::channel(first);
         let mut engine = Engine::start(standing.engine_options(receiver));
         engine.ready().await?;
+        if let Some(path) = standing.options.files.clone()
+            && is_same_directory(&path, &standing.state)
+        {
+            engine.shutdown().await?;
+            return Err(AgentError::FilesInState { path });
+        }
         let (commands, snapshot) = (engine.commands(), engine.snapshot().clone());
         let sink = standing.options.files.clone().map(|path| FileSink::new(path, snapshot.clone()));
         let desk = Arc::new(Desk {
@@ -93,6 +100,7 @@ impl Shift {
                 return Err(error);
             }
         };
+        tasks.push(Task::until_told(tell_of_faults(standing.watcher.condition())));
         tasks.push(Task::until_told(feed(sources, desired, commands.clone())));
         tasks.extend(sink.map(|sink| Task::until_told(async move { sink.run().await })));
         tasks.push(keep(engine, standing.failures.clone()));
@@ -157,6 +165,15 @@ impl Standing {
     }
 }
 
+/// Whether both are there and one: by name, link or mount.
+fn is_same_directory(one: &Path, other: &Path) -> bool {
+    let place = |path: &Path| {
+        let found = std::fs::metadata(path).ok()?;
+        Some((found.dev(), found.ino()))
+    };
+    place(one).is_some_and(|one| Some(one) == place(other))
+}
+
 fn log_end(what: &str, ended: std::io::Result<()>) {
     if let Err(error) = ended {
         tracing::error!("{what} fails: {error}");
@@ -188,6 +205,26 @@ async fn feed(
         });
         if !is_new {
             commands.reload();
+        }
+    }
+}
+
+/// Says of each edit that does not come into force why, and when one does again.
+async fn tell_of_faults(mut condition: watch::Receiver<Condition>) {
+    let mut told: Option<String> = None;
+    loop {
+        let fault = condition.borrow_and_update().fault.clone().map(|fault| fault.text);
+        if fault != told {
+            match &fault {
+                Some(text) => tracing::error!(
+                    "the mesh file is not in force as it stands, what was in force stays: {text}"
+                ),
+                None => tracing::info!("the mesh file is in force as it stands"),
+            }
+            told = fault;
+        }
+        if condition.changed().await.is_err() {
+            return;
         }
     }
 }

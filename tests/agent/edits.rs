@@ -21,11 +21,13 @@ fn a_broken_edit_is_told_and_the_last_good_mesh_stays_until_it_is_mended() {
     let told = status["problems"][0].as_str().unwrap();
     assert!(told.contains("mesh.yaml: not in force as it stands") && told.contains("8:"), "{told}");
     assert_eq!(agent.status("").code, Some(3));
+    assert!(agent.logs("the mesh file is not in force").contains("mesh.yaml:8:"));
     agent.edit("gr een:", "yellow:");
     let status = agent.until("the mended mesh is in force", |status| {
         status["mesh"]["problem"].is_null() && names(status).contains(&"yellow")
     });
     assert_eq!(names(&status), ["front", "blue", "yellow"]);
+    agent.logs("the mesh file is in force");
     agent.settled();
     assert_eq!(agent.serial("front"), before, "an edit elsewhere makes no new certificate");
 }

@@ -65,3 +65,9 @@ fn where_no_agent_runs_the_answer_says_what_to_do() {
     assert_eq!(program::run(directory.path(), "renew").code, Some(2));
     assert_eq!(program::run(directory.path(), "renew front --all").code, Some(2));
 }
+
+#[test]
+fn files_for_others_in_the_directory_of_what_is_kept_are_refused() {
+    let run = agent("-f mesh.yaml --state kept --files ./kept/");
+    run.failed(&["--files and --state are one directory", "name another one for --files"]);
+}
