@@ -6,6 +6,7 @@
 mod support;
 
 mod edits;
+mod grants;
 mod life;
 mod metrics;
 mod secrets;
