@@ -18,7 +18,7 @@ use crate::boards::{Recipient, RecipientView, Wait};
 use crate::identity::NodeName;
 use crate::sds::resource::Resolution;
 use crate::sds::stream::{Note, Offer, Protocol, Response};
-use crate::snapshot::{View, Watcher};
+use crate::snapshot::{Caller, View, Watcher};
 
 /// How much of a stream is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -152,7 +152,8 @@ impl<P: Protocol> Session<P> {
     /// Looks at what there is now. First is said what to watch for, so that nothing changes unseen.
     fn update(&mut self) -> Option<Response> {
         let service = &self.open.shared.service;
-        let view = self.open.caller.view();
+        let caller = &*self.open.caller;
+        let view = caller.view();
         let hints = self.hints.as_ref().map(|hints| hints.each_ref().map(String::as_str));
         let hints = hints.as_ref().map_or(&[][..], |hints| &hints[..]);
         let resources = &*service.resources;
@@ -164,7 +165,7 @@ impl<P: Protocol> Session<P> {
             nodes.extend(resources.depends_on(name, &view, hints));
         }
         self.watcher.watch(&nodes);
-        let update = self.protocol.update(&Seen { resources, view: &view, hints });
+        let update = self.protocol.update(&Seen { resources, caller, view: &view, hints });
         self.waits.retain(|(node, _)| update.awaits.contains(node));
         for node in update.awaits {
             if !self.waits.iter().any(|(waited, _)| *waited == node) {
@@ -203,13 +204,21 @@ async fn rest(pace: &Pace, names: usize) {
 /// What there is for the caller of one stream.
 struct Seen<'a> {
     resources: &'a dyn Resources,
+    caller: &'a dyn Caller,
     view: &'a View,
     hints: &'a [&'a str],
 }
 
 impl Offer for Seen<'_> {
     fn resolve(&self, name: &str) -> Resolution {
-        self.resources.resolve(name, self.view, self.hints)
+        let resolution = self.resources.resolve(name, self.view, self.hints);
+        // What was found may be newer than the view: it is sent to whom it is granted still. The
+        // mesh has changed then, and wakes this stream again.
+        if matches!(resolution, Resolution::Ready(_)) && self.caller.view() != *self.view {
+            let why = "what the caller may have is just changing".to_owned();
+            return Resolution::Held { awaits: None, why };
+        }
+        resolution
     }
 
     fn all(&self) -> Vec<String> {

@@ -199,3 +199,19 @@ async fn who_connects_and_asks_for_nothing_is_let_go() {
     }
     assert_eq!(FIRST_STREAM_WITHIN, Duration::from_secs(10));
 }
+
+#[tokio::test]
+async fn what_is_found_while_the_grant_goes_is_not_sent() {
+    let service = Running::start();
+    service.set("front", "1");
+    service.set("blue", "1");
+    service.grant_after_a_look(&["blue"]);
+    let mut stream = service.connect().await.stream(&["front"]).await;
+    until("it is held", || {
+        let names = service.deliveries.recipients().first()?.names.clone();
+        names.first().map(|_| ())
+    })
+    .await;
+    stream.send(ask(&["front", "blue"])).await;
+    assert_eq!(content(&stream.next().await.resources), ["blue=1"]);
+}

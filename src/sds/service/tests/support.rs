@@ -67,7 +67,10 @@ pub(super) async fn until<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -
 
 /// Names of the form `NODE` or `NODE:ANYTHING`, each with a version and a size in bytes.
 #[derive(Debug, Default)]
-pub(super) struct Table(Mutex<BTreeMap<String, Arc<Resource>>>);
+pub(super) struct Table(Mutex<BTreeMap<String, Arc<Resource>>>, Mutex<Option<Granting>>);
+
+/// What is to be granted, and where.
+type Granting = (Arc<Mutex<View>>, View);
 
 impl Table {
     fn node(name: &str) -> Option<NodeName> {
@@ -78,6 +81,9 @@ impl Table {
 impl Resources for Table {
     fn resolve(&self, name: &str, view: &View, _: &[&str]) -> Resolution {
         let held = |awaits, why: &str| Resolution::Held { awaits, why: why.to_owned() };
+        if let Some((shown, granted)) = self.1.lock().unwrap().take() {
+            *shown.lock().unwrap() = granted;
+        }
         match Self::node(name) {
             Some(node) if view.contains(&node) => match self.0.lock().unwrap().get(name) {
                 Some(resource) => Resolution::Ready(Arc::clone(resource)),
@@ -264,6 +270,12 @@ impl Running {
     pub(super) async fn stop(&mut self) {
         drop(self.end.take());
         within("the end of the service", &mut self.serving).await.unwrap();
+    }
+
+    /// Lets callers see these nodes as soon as something has been looked up.
+    pub(super) fn grant_after_a_look(&self, nodes: &[&str]) {
+        let granted = (Arc::clone(&self.view), view(nodes));
+        *self.table.1.lock().unwrap() = Some(granted);
     }
 
     pub(super) fn is_awaited(&self, node: &str) -> bool {
