@@ -103,7 +103,7 @@ fn a_directory_that_others_may_write_to_or_may_not_enter_is_reported() {
     let open = |mode, wanted| {
         std::fs::set_permissions(home.path(), PermissionsExt::from_mode(mode)).unwrap();
         let options = DirectoryOptions { mode: wanted, ..DirectoryOptions::new(Layout::Flat) };
-        Directory::open(home.path(), options, || panic!("nobody else")).unwrap().warnings().to_vec()
+        Directory::open(home.path(), options, || ()).unwrap().warnings().to_vec()
     };
     assert_eq!(open(0o700, 0o700), []);
     assert_eq!(open(0o711, 0o711), []);
