@@ -7,9 +7,10 @@
 //! told of in the log once.
 //!
 //! What this cannot tell: a process that hands its connection to another, or that executes another
-//! program between connecting and being looked at, is taken for the one that is looked at. So an
-//! `executable` or `sha256` alone lets in everybody who may run that program; name a `uid`, `pod`
-//! or `container` beside it. Knows nothing of sockets that listen, nor of what is served.
+//! program between connecting and being looked at, is taken for the one that is looked at. And the
+//! path of an executable is as its own mount namespace has it, which any user may make
+//! (unshare(1)). So a `sha256` alone lets in everybody who may run that program, and an `executable`
+//! alone everybody; name a `uid`, `pod` or `container` beside it. Knows nothing of sockets that listen, nor of what is served.
 
 mod attestor;
 mod caller;
