@@ -5,8 +5,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use futures_util::stream::{self, Stream, StreamExt};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 use tonic::transport::server::Connected;
 
 use super::listener::{Listener, Socket};
@@ -34,6 +35,9 @@ const LOOKED_AT: usize = 64;
 /// descriptors, memory) does not come back at once.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// How often it is said that all places are taken.
+const SAID_EVERY: Duration = Duration::from_secs(60);
 
 /// The other side of a connection, for whoever can tell who that is.
 #[derive(Debug)]
@@ -80,6 +84,8 @@ struct Accepting {
     door: Door,
     name: String,
     places: Arc<Semaphore>,
+    /// When it was last said that all are taken.
+    said: Mutex<Option<Instant>>,
 }
 
 /// The connections of all `listeners` together, at most `limit` at one moment. Never ends and gives
@@ -100,7 +106,8 @@ pub fn incoming(
             Socket::Unix(socket) => Door::Unix(UnixListener::from_std(socket)?),
         };
         let places = Arc::clone(&places);
-        let accepting = Accepting { door, name: listener.in_words(), places };
+        let accepting =
+            Accepting { door, name: listener.in_words(), places, said: Mutex::default() };
         Ok(stream::unfold(accepting, |accepting| async move {
             let next = accepting.next().await?;
             Some((next, accepting))
@@ -159,15 +166,27 @@ impl Accepting {
         let place = match Arc::clone(&self.places).try_acquire_owned() {
             Ok(place) => place,
             Err(_) => {
-                tracing::warn!(
-                    socket = self.name,
-                    "as many connections as are allowed: further callers wait until one ends"
-                );
+                if self.is_to_be_said() {
+                    tracing::warn!(
+                        socket = self.name,
+                        "as many connections as are allowed: further callers wait until one ends"
+                    );
+                }
                 Arc::clone(&self.places).acquire_owned().await.ok()?
             }
         };
         let bytes = persist(&self.name, || self.door.accept()).await;
         Some((bytes, place))
+    }
+
+    /// Whether to say that all places are taken: it is so again with each caller.
+    fn is_to_be_said(&self) -> bool {
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        let again = said.is_none_or(|said| said.elapsed() >= SAID_EVERY);
+        if again {
+            *said = Some(Instant::now());
+        }
+        again
     }
 }
 

@@ -167,3 +167,15 @@ async fn running_out_of_descriptors_is_waited_out_without_spinning() {
     // 20, 40, 80, 160, 320, 640 ms, then 1 s each.
     assert_eq!((attempts, start.elapsed()), (11, Duration::from_millis(1_260 + 3_000)));
 }
+
+#[tokio::test(start_paused = true)]
+async fn that_all_places_are_taken_is_said_now_and_then() {
+    let directory = tempfile::tempdir().unwrap();
+    let door = Door::Unix(UnixListener::bind(directory.path().join("sds.sock")).unwrap());
+    let places = Arc::new(Semaphore::new(0));
+    let accepting = Accepting { door, name: "a socket".into(), places, said: Mutex::default() };
+    let said = || (0..100).filter(|_| accepting.is_to_be_said()).count();
+    assert_eq!(said(), 1);
+    tokio::time::advance(SAID_EVERY).await;
+    assert_eq!(said(), 1);
+}
