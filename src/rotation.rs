@@ -82,7 +82,7 @@ pub enum Reason {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Forced => f.write_str("it was asked for"),
+            Self::Forced => f.write_str("asked for"),
             Self::New => f.write_str("there was none"),
             Self::Damaged(damage) => damage.fmt(f),
             Self::Untrusted(error) => error.fmt(f),

@@ -9,8 +9,8 @@ use super::slot::{Making, Shown, Signer, Slot};
 use super::state::State;
 use super::{Attempt, IssuingError, Request};
 use crate::authority::Authority;
-use crate::hierarchy::State as AuthorityState;
-use crate::identity::NodeName;
+use crate::hierarchy::AuthorityFailure;
+use crate::identity::{AuthorityName, NodeName};
 use crate::rotation::queue::Class;
 use crate::rotation::schedule::Phase;
 use crate::rotation::{Decision, Renewal};
@@ -25,13 +25,28 @@ pub(super) struct Finished {
     took: Duration,
 }
 
+/// Why a node waits for its authority.
+enum Held {
+    /// That is yet to be made.
+    NotYet,
+    /// This is wrong.
+    Failed(String),
+}
+
+fn mute(authority: &AuthorityName, why: &AuthorityFailure) -> Held {
+    match why {
+        AuthorityFailure::NotMade => Held::NotYet,
+        why => Held::Failed(format!("its authority {authority} cannot sign: {why}")),
+    }
+}
+
 impl State {
     /// Decides about one node, and lets it wait for its turn where something is to be made.
     pub(super) fn decide(&mut self, name: &NodeName, now: &Moment) {
         let Some(slot) = self.slots.get_mut(name) else { return };
         if let Some(refused) = slot.refused.clone() {
             slot.making = None;
-            return self.hold(name, refused, now);
+            return self.hold(name, Held::Failed(refused), now);
         }
         let Signer::By(signer) = &slot.signer else {
             // Nobody can renew it as it is: it waits for its trust to move.
@@ -44,7 +59,7 @@ impl State {
         let chain = match self.authorities.certificates(signer) {
             Ok(chain) => chain,
             Err(why) => {
-                let why = format!("its authority {signer} cannot sign: {why}");
+                let why = mute(signer, &why);
                 return self.hold(name, why, now);
             }
         };
@@ -119,7 +134,7 @@ impl State {
             let authority = match self.authorities.signer(signer) {
                 Ok(authority) => Arc::clone(authority),
                 Err(why) => {
-                    let why = format!("its authority {signer} cannot sign: {why}");
+                    let why = mute(signer, &why);
                     self.hold(&name, why, now);
                     continue;
                 }
@@ -295,13 +310,16 @@ impl State {
     }
 
     /// Lets a node wait for its authority to be mended: that is tried for all together.
-    fn hold(&mut self, name: &NodeName, why: String, now: &Moment) {
+    fn hold(&mut self, name: &NodeName, why: Held, now: &Moment) {
         let Some(slot) = self.slots.get_mut(name) else { return };
-        let is_coming = matches!(&slot.signer, Signer::By(signer)
-            if matches!(self.authorities.states.get(signer), Some(AuthorityState::ToMake { .. })));
-        if !is_coming && slot.failure.as_ref() != Some(&why) {
-            tracing::warn!(node = %name, "no certificate can be made: {why}");
-            slot.failure = Some(why);
+        match why {
+            // Its authority is made next, and if that fails, there is a reason to tell.
+            Held::NotYet => slot.failure = None,
+            Held::Failed(why) if slot.failure.as_ref() != Some(&why) => {
+                tracing::warn!(node = %name, "no certificate can be made: {why}");
+                slot.failure = Some(why);
+            }
+            Held::Failed(_) => {}
         }
         slot.making = None;
         slot.schedule.hold(slot.ends_ahead(now));
@@ -392,7 +410,7 @@ fn told_issued(name: &NodeName, slot: &Slot, authority: &Authority) {
         authority = %authority.name(),
         serial = %leaf.serial(),
         not_after = %rfc3339(leaf.validity().not_after),
-        took = format!("{:.3}s", slot.begun.elapsed().as_secs_f64()),
+        took = ?slot.begun.elapsed(),
         reason = %slot.reason,
         "new certificate"
     );

@@ -88,7 +88,7 @@ pub enum AuthorityFailure {
         cause: Arc<AuthorityFailure>,
     },
     /// It is yet to be made, or its certificate to be signed anew.
-    #[error("it is yet to be made, or signed anew: run `certctl issue`")]
+    #[error("it is yet to be made, or signed anew")]
     NotMade,
     /// It never signs.
     #[error("it is trusted only, and signs nothing")]
