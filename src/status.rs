@@ -197,6 +197,8 @@ pub struct Recipient {
     pub agent: String,
     /// Who it is by the kernel's word.
     pub caller: String,
+    /// The same in a few words.
+    pub caller_in_short: String,
     /// For how long its oldest stream has been there, in seconds.
     pub connected_seconds: u64,
     /// How many streams it has.

@@ -20,6 +20,7 @@ pub(super) fn recipients(streams: &[Connected]) -> Vec<Recipient> {
                 cluster: who.cluster.clone(),
                 agent: who.agent.clone(),
                 caller: who.caller.clone(),
+                caller_in_short: who.caller_in_short.clone(),
                 ..Recipient::default()
             });
             recipients.len() - 1

@@ -3,6 +3,7 @@
 use std::fmt::{self, Write as _};
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -71,6 +72,18 @@ impl Caller for Attested {
         }
     }
 
+    fn in_short(&self) -> String {
+        match &self.presented {
+            Presented::Process(process) => process.in_short(),
+            Presented::Remote(address) => address.to_string(),
+            Presented::Stranger(Stranger { uid, pid: 0, .. }) => format!("uid {uid}"),
+            Presented::Stranger(Stranger { uid, pid, .. }) => {
+                format!("uid {uid}, pid {pid} (gone)")
+            }
+            Presented::Unknown(_) => "unknown".to_owned(),
+        }
+    }
+
     fn view(&self) -> View {
         let index = self.attestor.index();
         let seen = || self.seen.lock().unwrap_or_else(PoisonError::into_inner);
@@ -90,6 +103,24 @@ impl Caller for Attested {
         }
         *seen() = Some((index.number, view.clone()));
         view
+    }
+}
+
+/// Of so many characters of the id of a pod or container people see enough.
+const ENOUGH: usize = 12;
+
+impl Process {
+    fn in_short(&self) -> String {
+        let facts = &self.facts;
+        let mut text = format!("uid {}, pid {}", facts.uid, self.pid);
+        if let Some(name) = facts.executable.as_deref().and_then(Path::file_name) {
+            text += &format!(", {}", printable(&name.to_string_lossy()));
+        }
+        let ids = [("pod", &facts.cgroup.pod), ("container", &facts.cgroup.container)];
+        for (what, id) in ids.into_iter().filter_map(|(what, id)| Some((what, id.as_ref()?))) {
+            text += &format!(", {what} {}", id.chars().take(ENOUGH).collect::<String>());
+        }
+        text
     }
 }
 

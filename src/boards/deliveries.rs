@@ -43,15 +43,18 @@ pub struct RecipientView {
     pub cluster: String,
     /// Its name and version: `envoy 1.40.0`.
     pub agent: String,
-    /// Who it is by the kernel's word: `uid 1337, pid 42, /usr/local/bin/envoy`.
+    /// Who it is by the kernel's word, all that is known:
+    /// `uid 1337, gid 1337, pid 42 (/usr/local/bin/envoy)`.
     pub caller: String,
+    /// The same in a few words: `uid 1337, pid 42, envoy`.
+    pub caller_in_short: String,
 }
 
 impl fmt::Display for RecipientView {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.node_id.as_str() {
-            "" => f.write_str(&self.caller),
-            id => write!(f, "{id} ({})", self.caller),
+            "" => f.write_str(&self.caller_in_short),
+            id => write!(f, "{id} ({})", self.caller_in_short),
         }
     }
 }

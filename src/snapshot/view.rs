@@ -73,6 +73,11 @@ pub trait Caller: Send + Sync + fmt::Debug {
     /// Who it is, in words, by the kernel's word and not its own.
     fn in_words(&self) -> String;
 
+    /// The same in a few words, for tables: enough to find it on this machine.
+    fn in_short(&self) -> String {
+        self.in_words()
+    }
+
     /// What it may see now; the mesh decides, and the mesh changes.
     fn view(&self) -> View;
 }

@@ -72,7 +72,7 @@ impl Status {
 impl Recipient {
     /// What to call it: its own name for itself, or else who it is.
     pub fn called(&self) -> &str {
-        if self.node_id.is_empty() { &self.caller } else { &self.node_id }
+        if self.node_id.is_empty() { &self.caller_in_short } else { &self.node_id }
     }
 }
 

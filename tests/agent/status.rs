@@ -65,13 +65,21 @@ fn a_connected_envoy_is_shown_with_what_it_has_and_what_it_would_not_take() {
         let envoy = &status["recipients"][0];
         assert_eq!((&envoy["nodeId"], &envoy["streams"]), (&"envoy-1".into(), &3.into()));
         assert_eq!(envoy["agent"], "envoy 1.40.0");
-        assert!(envoy["caller"].as_str().unwrap().contains("pid "), "{envoy}");
+        let own = std::env::current_exe().unwrap();
+        let caller = envoy["caller"].as_str().unwrap();
+        assert!(caller.contains(&format!("({})", own.display())), "{envoy}");
+        let name = own.file_name().unwrap().to_str().unwrap();
+        let in_short =
+            format!("uid {}, pid {}, {name}", rustix::process::geteuid(), std::process::id());
+        assert_eq!(envoy["callerInShort"], in_short);
         assert_eq!(envoy["secrets"][1]["accepted"], envoy["secrets"][1]["sent"]);
         assert_eq!(envoy["secrets"][0]["rejected"], "no\\u{1b}[2J thanks");
         let run = agent.status("");
         assert_eq!(run.code, Some(3));
         assert!(run.stdout.starts_with("problem  envoy-1: rejected blue: no"), "{}", run.stdout);
         assert!(!run.stdout.contains('\u{1b}'), "{}", run.stdout);
+        let called = format!("envoy-1 (envoy 1.40.0, {in_short})");
+        assert!(run.stdout.contains(&called), "{}", run.stdout);
         agent.logs("rejected");
     });
     agent.until("the Envoy is gone", |status| status["recipients"] == Value::Array(Vec::new()));

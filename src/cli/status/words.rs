@@ -6,8 +6,13 @@ use crate::status::{Node, Recipient, Secret, SecretState, Status};
 use crate::time::{OffsetDateTime, parse_moment, roughly};
 use crate::x509::printable::printable;
 
-/// Of so many characters of a version or serial number people see enough.
-const ENOUGH: usize = 12;
+/// Of a moment that is over.
+const PAST: &str = "ended";
+
+/// Of so many characters of a serial number people see enough.
+const OF_SERIAL: usize = 12;
+/// And of so many of a version.
+const OF_VERSION: usize = 8;
 
 pub(super) fn in_words(status: &Status) -> String {
     let mut text = String::new();
@@ -55,10 +60,13 @@ fn nodes(status: &Status, now: Option<OffsetDateTime>) -> String {
             until(certificate.map(|c| c.not_after.as_str()), now),
             match certificate {
                 Some(c) if c.due.is_none() => "with its CA".to_owned(),
-                Some(c) => until(c.due.as_deref(), now),
+                Some(c) => match until(c.due.as_deref(), now) {
+                    due if due == PAST => "now".to_owned(),
+                    due => due,
+                },
                 None => String::new(),
             },
-            certificate.map_or_else(String::new, |c| beginning(&c.serial)),
+            certificate.map_or_else(String::new, |c| beginning(&c.serial, OF_SERIAL)),
         ]);
     }
     table.to_string()
@@ -89,41 +97,54 @@ fn transitions(status: &Status, now: Option<OffsetDateTime>) -> String {
     if text.is_empty() { text } else { text + "\n" }
 }
 
+/// Whoever has something that is not accepted comes first.
 fn recipients(status: &Status) -> String {
     if status.recipients.is_empty() {
         return String::new();
     }
-    let heading = ["ENVOY", "VERSION", "CALLER", "NAME", "STATE", "SENT", "ACCEPTED", "IN"];
-    let mut table = Table::new(heading);
-    for recipient in &status.recipients {
-        let mut who =
-            [recipient.called(), recipient.agent.as_str(), recipient.caller.as_str()].map(shown);
-        if recipient.secrets.is_empty() {
-            let [name, agent, caller] = who.clone();
-            let nothing = String::new;
-            table.row([name, agent, caller, nothing(), nothing(), nothing(), nothing(), nothing()]);
-        }
+    let mut table = Table::new(["ENVOY", "STATE", "VERSION", "IN"]);
+    let mut recipients: Vec<_> = status.recipients.iter().collect();
+    recipients.sort_by_key(|recipient| recipient.secrets.iter().map(|secret| secret.state).min());
+    for recipient in recipients {
+        let nothing = String::new;
+        table.row([called(recipient), nothing(), nothing(), nothing()]);
         for secret in &recipient.secrets {
-            let [name, agent, caller] = std::mem::take(&mut who);
             table.row([
-                name,
-                agent,
-                caller,
-                shown(&secret.name),
+                format!("  {}", shown(&secret.name)),
                 secret_state(secret),
-                secret.sent.as_deref().map_or_else(String::new, beginning),
-                secret.accepted.as_deref().map_or_else(String::new, beginning),
-                secret.took_milliseconds.map_or_else(String::new, |took| format!("{took:.1} ms")),
+                secret.sent.as_deref().map_or_else(nothing, |sent| beginning(sent, OF_VERSION)),
+                secret.took_milliseconds.map_or_else(nothing, |took| format!("{took:.1} ms")),
             ]);
         }
     }
     format!("\n{table}")
 }
 
+/// What it calls itself, and who it is.
+fn called(recipient: &Recipient) -> String {
+    let called = recipient.called();
+    let besides: Vec<_> = [&recipient.agent, &recipient.caller_in_short]
+        .into_iter()
+        .filter(|text| !text.is_empty() && *text != called)
+        .map(|text| shown(text))
+        .collect();
+    match besides.is_empty() {
+        true => shown(called),
+        false => format!("{} ({})", shown(called), besides.join(", ")),
+    }
+}
+
+/// Where the last version is not accepted, also which one is in force there.
 fn secret_state(secret: &Secret) -> String {
-    match (secret.state, secret.lag_seconds) {
+    let state = match (secret.state, secret.lag_seconds) {
         (SecretState::Sent, Some(lag)) => format!("sent {lag:.1} s ago"),
         (state, _) => state.as_str().to_owned(),
+    };
+    match &secret.accepted {
+        Some(version) if secret.state != SecretState::Accepted => {
+            format!("{state}, has {}", beginning(version, OF_VERSION))
+        }
+        _ => state,
     }
 }
 
@@ -156,14 +177,14 @@ fn footer(status: &Status, now: Option<OffsetDateTime>) -> String {
 fn until(moment: Option<&str>, now: Option<OffsetDateTime>) -> String {
     let Some(moment) = moment else { return String::new() };
     match (parse_moment(moment), now) {
-        (Ok(moment), Some(now)) if moment < now => "ended".to_owned(),
+        (Ok(moment), Some(now)) if moment < now => PAST.to_owned(),
         (Ok(moment), Some(now)) => roughly((moment - now).unsigned_abs()),
         _ => shown(moment),
     }
 }
 
-fn beginning(text: &str) -> String {
-    shown(&text.chars().take(ENOUGH).collect::<String>())
+fn beginning(text: &str, length: usize) -> String {
+    shown(&text.chars().take(length).collect::<String>())
 }
 
 /// Recipients choose what they are called, and terminals act upon some of it.
@@ -234,7 +255,7 @@ mod tests {
             recipients: vec![Recipient {
                 node_id: "envoy\u{1b}[2J".to_owned(),
                 agent: "envoy 1.40.0".to_owned(),
-                caller: "uid 101".to_owned(),
+                caller_in_short: "uid 101".to_owned(),
                 streams: 2,
                 secrets: vec![
                     secret("default", SecretState::Accepted),
@@ -258,9 +279,10 @@ front  ca_1       fresh      1d       12h 30m    0A1B2C3D4E5F
 moving   front: its signer moves to ca_2 (spread, at most 30m more)
          waits for envoy-1
 
-ENVOY           VERSION       CALLER   NAME     STATE           SENT          ACCEPTED  IN
-envoy\\u{1b}[2J  envoy 1.40.0  uid 101  default  accepted        9f86d081884c            3.2 ms
-                                       front    sent 2.0 s ago  9f86d081884c            3.2 ms
+ENVOY                                   STATE           VERSION   IN
+envoy\\u{1b}[2J (envoy 1.40.0, uid 101)
+  default                               accepted        9f86d081  3.2 ms
+  front                                 sent 2.0 s ago  9f86d081  3.2 ms
 
 certctl 0.1.0, pid 7, up 1h, 9.4 MB; 1 Envoy with 2 streams
 mesh file ; unix:/run/sds.sock

@@ -23,6 +23,7 @@ pub(super) fn recipient(node: Option<&Node>, caller: &dyn Caller) -> RecipientVi
         cluster: node.map(|node| words(&node.cluster)).unwrap_or_default(),
         agent: node.map(|node| words(&node.agent())).unwrap_or_default(),
         caller: caller.in_words(),
+        caller_in_short: caller.in_short(),
     }
 }
 

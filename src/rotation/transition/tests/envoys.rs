@@ -105,6 +105,7 @@ impl World {
             recipient: RecipientView {
                 node_id: envoy.id.clone(),
                 caller: "uid 7".to_owned(),
+                caller_in_short: "uid 7".to_owned(),
                 ..RecipientView::default()
             },
             name: name.to_owned(),
