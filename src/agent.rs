@@ -14,14 +14,16 @@ use thiserror::Error;
 use crate::desired::Desired;
 use crate::desired::problem::did_you_mean;
 use crate::desired::watch::WatchError;
-use crate::engine::{Audience, EngineError};
+use crate::engine::EngineError;
 use crate::identity::NodeName;
 use crate::listening::handover::HandoverError;
 use crate::listening::{ListeningError, activation, descriptors};
 use crate::time::Clock;
+use places::Places;
 
 mod life;
 mod operations;
+mod places;
 mod process;
 mod recipients;
 mod shift;
@@ -68,17 +70,6 @@ pub struct Options {
     pub store: bool,
 }
 
-impl Options {
-    /// Who takes what the agent publishes.
-    fn audience(&self) -> Audience {
-        match (self.sds.is_some() || self.sds_tcp.is_some(), self.files.is_some()) {
-            (true, true) => Audience::Mixed,
-            (true, false) => Audience::Answers,
-            (false, _) => Audience::Silent,
-        }
-    }
-}
-
 /// Why an agent could not start, or had to end.
 #[derive(Debug, Error)]
 pub enum AgentError {
@@ -88,14 +79,10 @@ pub enum AgentError {
     /// The loop.
     #[error(transparent)]
     Engine(#[from] EngineError),
-    /// Files for others in the directory of what is kept.
-    #[error(
-        "--files and --state are one directory, {}: what is kept there is not for others to read; \
-         name another one for --files",
-        path.display()
-    )]
-    FilesInState {
-        /// The directory.
+    /// Files are to be kept in what is no directory.
+    #[error("{} is there and is not a directory: name another one with --files", path.display())]
+    Files {
+        /// The path.
         path: PathBuf,
     },
     /// The agent that was to be replaced.
@@ -115,6 +102,19 @@ pub enum AgentError {
         /// What the system says.
         source: io::Error,
     },
+    /// Two things in one place.
+    #[error("{one} and {other} both name {}; each needs a place of its own", path.display())]
+    SamePlace {
+        /// What the one is asked for with.
+        one: &'static str,
+        /// And the other.
+        other: &'static str,
+        /// The place.
+        path: PathBuf,
+    },
+    /// It is told to serve nobody: no socket, no address, no files, and no inherited socket.
+    #[error("nobody would get anything from this agent")]
+    ServesNobody,
     /// Something that every process may need.
     #[error("cannot {operation}")]
     System {
@@ -156,6 +156,7 @@ pub fn run(options: Options) -> Result<(), AgentError> {
     // Before there are threads: it changes the environment.
     let inherited = activation::inherited()?;
     descriptors::raise_limit();
+    let places = Places::of(&options, &inherited)?;
     // Beside one Envoy nothing runs at the same time for long; for many, a burst uses what is there.
     let mut runtime = match options.nodes.len() {
         1..=4 => tokio::runtime::Builder::new_current_thread(),
@@ -164,7 +165,7 @@ pub fn run(options: Options) -> Result<(), AgentError> {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     runtime.worker_threads(processors.min(MOST_WORKERS));
     let runtime = runtime.enable_all().build().map_err(system("start the runtime"))?;
-    let result = runtime.block_on(life::live(options, inherited));
+    let result = runtime.block_on(life::live(options, places, inherited));
     // Work on other threads that nobody waits for any more must not delay the end.
     runtime.shutdown_background();
     result

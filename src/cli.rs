@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use miette::{IntoDiagnostic, Report, WrapErr};
@@ -43,7 +44,7 @@ Environment (a flag wins):
   CERTCTL_SDS    the agent's socket, as --sds
   CERTCTL_STATE  the directory of the authorities' keys, and of an agent's state, as --state
   CERTCTL_SDS_TCP, CERTCTL_FILES, CERTCTL_NODE, CERTCTL_ADMIN, CERTCTL_METRICS, CERTCTL_LOG,
-  CERTCTL_SDS_MODE, CERTCTL_SETTLE_WITHIN
+  CERTCTL_SDS_MODE, CERTCTL_SETTLE_WITHIN, CERTCTL_SOAK
                  as the flags of `agent` that are called so
   NO_COLOR       if set, no colours
 
@@ -110,6 +111,8 @@ enum Outcome {
     Done,
     /// What it was asked to check does not hold.
     DoesNotHold,
+    /// What it was asked for makes no sense together, and the error has been told.
+    WrongUsage,
 }
 
 impl From<Outcome> for ExitCode {
@@ -117,6 +120,7 @@ impl From<Outcome> for ExitCode {
         match outcome {
             Outcome::Done => Self::SUCCESS,
             Outcome::DoesNotHold => Self::from(3),
+            Outcome::WrongUsage => Self::from(2),
         }
     }
 }
@@ -125,7 +129,8 @@ impl From<Outcome> for ExitCode {
 pub fn run(cli: Cli) -> ExitCode {
     // Set once; a second run in one process keeps the first one's.
     let _ = miette::set_hook(Box::new(|_| Box::new(report::handler())));
-    let console = Console { quiet: cli.global.quiet, clock: Clock::system() };
+    let console =
+        Console { quiet: cli.global.quiet, clock: Clock::system(), unread: AtomicBool::default() };
     let result = match cli.command {
         Command::Issue(command) => command.run(&console),
         Command::Envoy(command) => command.run(&console),
@@ -153,6 +158,8 @@ pub fn run(cli: Cli) -> ExitCode {
 struct Console {
     quiet: bool,
     clock: Clock,
+    /// Whether whoever read the answers has stopped reading.
+    unread: AtomicBool,
 }
 
 impl Console {
@@ -161,7 +168,10 @@ impl Console {
     fn print(&self, text: &str) -> Result<(), Report> {
         let mut stdout = io::stdout().lock();
         match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                self.unread.store(true, Ordering::Relaxed);
+                Ok(())
+            }
             written => written.into_diagnostic().wrap_err("cannot print the answer"),
         }
     }

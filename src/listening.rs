@@ -16,5 +16,6 @@ pub mod notify;
 mod socket_file;
 mod whereabouts;
 
+pub use address::check_path;
 pub use error::ListeningError;
 pub use listener::{Listener, SocketAccess};

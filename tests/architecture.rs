@@ -97,6 +97,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "hierarchy",
             "identity",
             "issue",
+            "listening",
             "rotation",
             "signing",
             "status",

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use tokio::sync::{Mutex, Notify, mpsc};
 
-use super::process::state_directory;
+use super::places::Places;
 use super::shift::{Shift, Standing};
 use super::signals::{Asked, Signals};
-use super::sockets::{close, missing, wanted};
+use super::sockets::{Bound, close, wanted};
 use super::task::Task;
-use super::{AgentError, Options, admin_socket, check_nodes};
+use super::{AgentError, Options, check_nodes};
 use crate::attest::Attestor;
 use crate::boards::{Deliveries, Demand};
 use crate::desired::watch::MeshFileWatcher;
@@ -33,7 +33,11 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// Lives until it is told to end, or has been replaced. `inherited` are the sockets that a service
 /// manager passed.
-pub(super) async fn live(options: Options, inherited: Vec<Listener>) -> Result<(), AgentError> {
+pub(super) async fn live(
+    options: Options,
+    places: Places,
+    inherited: Vec<Listener>,
+) -> Result<(), AgentError> {
     let mut signals = Signals::new()
         .map_err(|source| AgentError::System { operation: "heed signals", source })?;
     let since = options.clock.now();
@@ -42,23 +46,17 @@ pub(super) async fn live(options: Options, inherited: Vec<Listener>) -> Result<(
     for warning in &watcher.sources().borrow().warnings {
         tracing::warn!("{warning}");
     }
-    let state = state_directory(options.state.as_deref());
     let metrics = Arc::new(Metrics::default());
     let (failures, mut failed) = mpsc::unbounded_channel();
-    let admin = admin_socket(options.admin.as_deref(), options.sds.as_deref(), &state);
-    // Both processes must find it by what they are told alike.
-    let meeting_point = options.sds.clone().unwrap_or_else(|| admin.clone());
     let standing = Arc::new(Standing {
-        admin,
         clock_changed: Arc::default(),
         deliveries: Deliveries::observed(Arc::clone(&metrics) as _),
         demand: Demand::default(),
         failures,
-        meeting_point,
         metrics,
         options,
+        places,
         since,
-        state,
         watcher,
     });
     let clock = watch_clock(Arc::clone(&standing.clock_changed));
@@ -97,25 +95,17 @@ impl Agent {
     async fn start(standing: Arc<Standing>, inherited: Vec<Listener>) -> Result<Self, AgentError> {
         let options = &standing.options;
         let predecessor = match options.replace {
-            true => request(&standing.meeting_point, PATIENCE).await?,
+            true => request(&standing.places.meeting_point, PATIENCE).await?,
             false => None,
         };
         let theirs = predecessor.iter().flat_map(Received::listeners);
         let there: Vec<_> = inherited.iter().chain(theirs).collect();
         // Bound before anything else is done, so that whoever calls already waits in the queue.
-        let bound = missing(options, &there)?;
-        let serves = there.into_iter().chain(&bound).map(Listener::in_words).collect();
-        let (listeners, shift) =
-            match Self::take_up(&standing, serves, predecessor, inherited).await {
-                Ok((mut listeners, shift)) => {
-                    listeners.extend(bound);
-                    (listeners, shift)
-                }
-                Err(error) => {
-                    close(bound);
-                    return Err(error);
-                }
-            };
+        let bound = Bound::missing(options, &there)?;
+        let serves = there.into_iter().chain(bound.listeners()).map(Listener::in_words).collect();
+        let (mut listeners, shift) =
+            Self::take_up(&standing, serves, predecessor, inherited).await?;
+        listeners.extend(bound.keep());
         let listeners = Arc::new(wanted(options, listeners));
         let service = Some(serve(&standing, &shift.snapshot, &listeners)?);
         let occupied = Arc::new(Mutex::new(Occupied { service, shift: Some(shift) }));
@@ -150,7 +140,7 @@ impl Agent {
         failed: &mut mpsc::UnboundedReceiver<AgentError>,
     ) -> Result<(), AgentError> {
         let mut holder = self.clone();
-        let server = HandoverServer::bind(&self.standing.meeting_point)?;
+        let server = HandoverServer::bind(&self.standing.places.meeting_point)?;
         let mut replaced = std::pin::pin!(server.serve(&self.listeners, &mut holder));
         loop {
             tokio::select! {
@@ -197,8 +187,8 @@ impl Agent {
             pid = std::process::id(),
             nodes,
             sds = sds.join(", "),
-            admin = %self.standing.admin.display(),
-            state = %self.standing.state.display(),
+            admin = %self.standing.places.admin.display(),
+            state = %self.standing.places.state.display(),
             "serves"
         );
     }

@@ -1,14 +1,13 @@
 //! What works while this process is the one that keeps the state: the loop and those who stand on
 //! it. A successor can only begin once all of it has ended.
 
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc, watch};
 
 use super::operations::Desk;
+use super::places::Places;
 use super::task::Task;
 use super::{AgentError, Options};
 use crate::admin::server;
@@ -26,8 +25,6 @@ use crate::time::OffsetDateTime;
 /// What outlives a shift.
 #[derive(Debug)]
 pub(super) struct Standing {
-    /// Where the admin socket is.
-    pub(super) admin: PathBuf,
     /// Rung when the wall clock is set.
     pub(super) clock_changed: Arc<Notify>,
     /// Who has what.
@@ -36,16 +33,14 @@ pub(super) struct Standing {
     pub(super) demand: Demand,
     /// Told when a loop ends that nobody ended.
     pub(super) failures: mpsc::UnboundedSender<AgentError>,
-    /// Where a successor asks, and a predecessor is asked.
-    pub(super) meeting_point: PathBuf,
     /// What is counted.
     pub(super) metrics: Arc<Metrics>,
     /// What the agent is to do.
     pub(super) options: Options,
+    /// Where everything is.
+    pub(super) places: Places,
     /// When the process started.
     pub(super) since: OffsetDateTime,
-    /// The state directory.
-    pub(super) state: PathBuf,
     /// The mesh file's keeper.
     pub(super) watcher: Arc<MeshFileWatcher>,
 }
@@ -74,12 +69,6 @@ impl Shift {
         let (desired, receiver) = watch::channel(first);
         let mut engine = Engine::start(standing.engine_options(receiver));
         engine.ready().await?;
-        if let Some(path) = standing.options.files.clone()
-            && is_same_directory(&path, &standing.state)
-        {
-            engine.shutdown().await?;
-            return Err(AgentError::FilesInState { path });
-        }
         let (commands, snapshot) = (engine.commands(), engine.snapshot().clone());
         let sink = standing.options.files.clone().map(|path| FileSink::new(path, snapshot.clone()));
         let desk = Arc::new(Desk {
@@ -100,8 +89,8 @@ impl Shift {
                 return Err(error);
             }
         };
-        tasks.push(Task::until_told(tell_of_faults(standing.watcher.condition())));
         tasks.push(Task::until_told(feed(sources, desired, commands.clone())));
+        tasks.push(Task::until_told(tell_of_faults(standing.watcher.condition())));
         tasks.extend(sink.map(|sink| Task::until_told(async move { sink.run().await })));
         tasks.push(keep(engine, standing.failures.clone()));
         Ok(Self { admin, commands, tasks, snapshot })
@@ -130,9 +119,9 @@ impl Standing {
             deliveries: self.deliveries.clone(),
             settle_within: self.options.settle_within,
             soak: self.options.soak,
-            audience: self.options.audience(),
+            audience: self.places.audience,
             observer: Arc::clone(&self.metrics) as _,
-            ..engine::Options::new(desired, self.state.clone())
+            ..engine::Options::new(desired, self.places.state.clone())
         }
     }
 
@@ -152,7 +141,7 @@ impl Standing {
                 log_end("the address for probes and scrapers", served);
             }));
         }
-        let admin = Listener::bind_unix(&self.admin, SocketAccess::default())?;
+        let admin = Listener::bind_unix(&self.places.admin, SocketAccess::default())?;
         let listener = admin.to_tokio_unix().map_err(|source| AgentError::System {
             operation: "listen on the admin socket",
             source,
@@ -163,15 +152,6 @@ impl Standing {
         }));
         Ok((admin, tasks))
     }
-}
-
-/// Whether both are there and one: by name, link or mount.
-fn is_same_directory(one: &Path, other: &Path) -> bool {
-    let place = |path: &Path| {
-        let found = std::fs::metadata(path).ok()?;
-        Some((found.dev(), found.ino()))
-    };
-    place(one).is_some_and(|one| Some(one) == place(other))
 }
 
 fn log_end(what: &str, ended: std::io::Result<()>) {
@@ -209,20 +189,28 @@ async fn feed(
     }
 }
 
-/// Says of each edit that does not come into force why, and when one does again.
+/// Says when the mesh file cannot be used as it lies there, and when it can be again.
 async fn tell_of_faults(mut condition: watch::Receiver<Condition>) {
-    let mut told: Option<String> = None;
+    let mut told = Condition { fault: None, polling: None };
     loop {
-        let fault = condition.borrow_and_update().fault.clone().map(|fault| fault.text);
-        if fault != told {
-            match &fault {
-                Some(text) => tracing::error!(
-                    "the mesh file is not in force as it stands, what was in force stays: {text}"
+        let condition_now = condition.borrow_and_update().clone();
+        let Condition { fault, polling } = &condition_now;
+        if *fault != told.fault {
+            match fault {
+                Some(fault) => tracing::warn!(
+                    "the mesh file is not used as it stands, and the last good one stays in force: \
+                     {}",
+                    fault.text.trim_end()
                 ),
-                None => tracing::info!("the mesh file is in force as it stands"),
+                None => tracing::info!("the mesh file can be used again"),
             }
-            told = fault;
         }
+        if let Some(why) = polling
+            && told.polling.as_ref() != Some(why)
+        {
+            tracing::warn!("the mesh file is looked at every five seconds: {why}");
+        }
+        told = condition_now;
         if condition.changed().await.is_err() {
             return;
         }

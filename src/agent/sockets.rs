@@ -3,27 +3,41 @@
 use super::{AgentError, Options};
 use crate::listening::{Listener, SocketAccess};
 
-/// Binds what these options ask for and `there` does not have.
-pub(super) fn missing(options: &Options, there: &[&Listener]) -> Result<Vec<Listener>, AgentError> {
-    let mut bound = Vec::new();
-    if let Some(path) = &options.sds
-        && !there.iter().any(|listener| listener.unix_path().as_ref() == Some(path))
-    {
-        let access = SocketAccess { mode: options.sds_mode, group: None };
-        bound.push(Listener::bind_unix(path, access)?);
-    }
-    if let Some(address) = options.sds_tcp
-        && !there.iter().any(|listener| listener.serves_tcp(address))
-    {
-        match Listener::bind_tcp(address) {
-            Ok(listener) => bound.push(listener),
-            Err(error) => {
-                close(bound);
-                return Err(error.into());
-            }
+/// Sockets that were bound for an agent that is still to start; closed when it does not.
+pub(super) struct Bound(Vec<Listener>);
+
+impl Bound {
+    /// Binds what these options ask for and `there` does not have.
+    pub(super) fn missing(options: &Options, there: &[&Listener]) -> Result<Self, AgentError> {
+        let mut bound = Self(Vec::new());
+        if let Some(path) = &options.sds
+            && !there.iter().any(|listener| listener.unix_path().as_ref() == Some(path))
+        {
+            let access = SocketAccess { mode: options.sds_mode, group: None };
+            bound.0.push(Listener::bind_unix(path, access)?);
         }
+        if let Some(address) = options.sds_tcp
+            && !there.iter().any(|listener| listener.serves_tcp(address))
+        {
+            bound.0.push(Listener::bind_tcp(address)?);
+        }
+        Ok(bound)
     }
-    Ok(bound)
+
+    pub(super) fn listeners(&self) -> &[Listener] {
+        &self.0
+    }
+
+    /// The agent has started, and closes them itself.
+    pub(super) fn keep(mut self) -> Vec<Listener> {
+        std::mem::take(&mut self.0)
+    }
+}
+
+impl Drop for Bound {
+    fn drop(&mut self) {
+        close(std::mem::take(&mut self.0));
+    }
 }
 
 /// Of `listeners` those that these options ask for, and all that a service manager holds. The

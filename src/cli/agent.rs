@@ -14,6 +14,7 @@ use super::{Console, MeshFileArgument, Outcome};
 use crate::agent::{self, AgentError, Options};
 use crate::desired::watch::WatchError;
 use crate::identity::NodeName;
+use crate::listening::ListeningError;
 use crate::telemetry::logs;
 use crate::time::parse_duration;
 
@@ -36,7 +37,7 @@ pub(super) struct AgentCommand {
     #[command(flatten)]
     mesh: MeshFileArgument,
 
-    /// Serve SDS on a Unix socket here. Mount its directory into containers, not the socket: a
+    /// Serve SDS on a Unix socket here, besides any that systemd passes. Mount its directory into containers, not the socket: a
     /// mounted socket is lost when an agent that was killed starts again.
     #[arg(long, value_name = "PATH", env = "CERTCTL_SDS")]
     sds: Option<PathBuf>,
@@ -53,7 +54,7 @@ pub(super) struct AgentCommand {
     sds_mode: u32,
 
     /// Serve SDS on this loopback address too, to anybody there: only nodes with `attest: any`.
-    #[arg(long, value_name = "ADDRESS", env = "CERTCTL_SDS_TCP")]
+    #[arg(long, value_name = "ADDRESS", env = "CERTCTL_SDS_TCP", value_parser = address)]
     sds_tcp: Option<SocketAddr>,
 
     /// Write files here as well, in the live layout of `certctl issue --live`.
@@ -82,7 +83,7 @@ pub(super) struct AgentCommand {
 
     /// Serve /metrics, /healthz and /readyz here, such as 127.0.0.1:9464, over plain HTTP. Whoever
     /// reaches it may read them: names and times, no secrets.
-    #[arg(long, value_name = "ADDRESS", env = "CERTCTL_METRICS")]
+    #[arg(long, value_name = "ADDRESS", env = "CERTCTL_METRICS", value_parser = address)]
     metrics: Option<SocketAddr>,
 
     /// The longest that a change of trust waits for Envoys that do not acknowledge it.
@@ -96,7 +97,13 @@ pub(super) struct AgentCommand {
     settle_within: Duration,
 
     /// How long a change of trust waits for what reads files, which acknowledges nothing.
-    #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = parse_duration)]
+    #[arg(
+        long,
+        value_name = "DURATION",
+        env = "CERTCTL_SOAK",
+        default_value = "2m",
+        value_parser = parse_duration
+    )]
     soak: Duration,
 
     /// Take the sockets over from the agent that runs here now, and let it end.
@@ -115,21 +122,19 @@ pub(super) struct AgentCommand {
 
 impl AgentCommand {
     pub(super) fn run(self, console: &Console) -> Result<Outcome, Report> {
-        if self.sds.is_none() && self.sds_tcp.is_none() && self.files.is_none() {
-            return Err(miette!(
-                help = "name a socket with --sds PATH, an address with --sds-tcp, or a directory \
-                        with --files DIR",
-                "nobody would get anything from this agent"
-            ));
-        }
         if self.mesh.path == Path::new("-") {
-            return Err(miette!(
-                help = "name a file, so that it can be read again when it changes",
-                "an agent cannot follow standard input"
+            return Ok(misused(
+                console,
+                &miette!(
+                    help = "name a file, so that it can be read again when it changes",
+                    "an agent cannot follow standard input"
+                ),
             ));
         }
-        logs::start(self.log.as_deref()).map_err(|error| miette!("{error}"))?;
-        agent::run(Options {
+        if let Err(error) = logs::start(self.log.as_deref()) {
+            return Ok(misused(console, &miette!("{error}")));
+        }
+        let ended = agent::run(Options {
             admin: self.admin,
             clock: console.clock.clone(),
             files: self.files,
@@ -144,10 +149,26 @@ impl AgentCommand {
             soak: self.soak,
             state: self.state,
             store: !self.no_store,
-        })
-        .map_err(failed)?;
-        Ok(Outcome::Done)
+        });
+        match ended {
+            Ok(()) => Ok(Outcome::Done),
+            Err(error @ (AgentError::ServesNobody | AgentError::SamePlace { .. })) => {
+                Ok(misused(console, &failed(error)))
+            }
+            Err(error) => Err(failed(error)),
+        }
     }
+}
+
+fn misused(console: &Console, report: &Report) -> Outcome {
+    console.error(report);
+    Outcome::WrongUsage
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| {
+        "write an IP address and a port, such as 127.0.0.1:9464 or [::1]:9464".to_owned()
+    })
 }
 
 fn permission_bits(text: &str) -> Result<u32, String> {
@@ -166,6 +187,19 @@ fn failed(error: AgentError) -> Report {
         }
         AgentError::UnknownNode { name, help } => {
             miette!(help = help, "the mesh has no node {name:?}")
+        }
+        AgentError::ServesNobody => miette!(
+            help = "name a socket with --sds PATH, an address with --sds-tcp, or a directory with \
+                    --files DIR",
+            "{error}"
+        ),
+        AgentError::Listening(ListeningError::System { .. }) => miette!(
+            help = "run it as a user that may make files there, or name another path",
+            "{}",
+            in_full(&error)
+        ),
+        AgentError::Mesh(WatchError::Unreadable { .. }) => {
+            miette!(help = "run it as a user that may read it", "{}", in_full(&error))
         }
         error => miette!("{}", in_full(&error)),
     }

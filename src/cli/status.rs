@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use clap::Args;
@@ -51,7 +52,7 @@ impl AgentArgument {
 Examples:
   certctl status
   certctl status --sds /run/certctl/sds.sock --watch
-  certctl status --admin /run/certctl/sds.sock.admin -o json | jq '.nodes[] | {name, state}'
+  certctl status -o json | jq '.nodes[] | {name, state}'
 
 Exit codes: 0 all is well, 1 no agent answers, 3 something is wrong: a certificate has ended or
 cannot be renewed, an authority cannot sign, an Envoy rejected a secret, the mesh file or the files
@@ -108,6 +109,9 @@ impl StatusCommand {
                 console.print("\u{1b}[H\u{1b}[2J\u{1b}[3J")?;
             }
             console.answer(self.format, &status, || words::in_words(&status))?;
+            if console.unread.load(Ordering::Relaxed) {
+                return Ok(Outcome::Done);
+            }
             shown = Some(status);
         }
     }

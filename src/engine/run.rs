@@ -195,7 +195,8 @@ async fn open(options: &Options) -> Result<Directory, EngineError> {
         let on_wait = || {
             tracing::warn!(
                 directory = %path.display(),
-                "another process holds the state directory; waiting until it lets go"
+                "another process holds the state directory; waiting until it lets go (with \
+                 --replace it is asked to)"
             );
         };
         let keys = DirectoryOptions::new(Layout::Flat);

@@ -15,6 +15,17 @@ use super::ListeningError;
 /// The longest path of a socket in bytes: `sun_path` is 108 with its final zero (unix(7)).
 pub(super) const MAX_PATH: usize = 107;
 
+/// Whether a socket at `path` can be called by its path.
+///
+/// # Errors
+/// When the path is too long for that.
+pub fn check_path(path: &Path) -> Result<(), ListeningError> {
+    match path.as_os_str().len() {
+        ..=MAX_PATH => Ok(()),
+        length => Err(ListeningError::PathTooLong { path: path.to_owned(), length }),
+    }
+}
+
 /// A file's place: its directory, held open, and its name therein.
 #[derive(Debug)]
 pub(super) struct Place {

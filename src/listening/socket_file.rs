@@ -15,7 +15,7 @@ use rustix::io::Errno;
 use rustix::net::{self, AddressFamily, SocketFlags, SocketType};
 use serde::{Deserialize, Serialize};
 
-use super::address::{MAX_PATH, Place, system, with_suffix};
+use super::address::{Place, check_path, system, with_suffix};
 use super::{ListeningError, SocketAccess};
 
 /// How many callers may wait to be accepted; the kernel lowers it to `net.core.somaxconn`. A caller
@@ -43,10 +43,7 @@ pub(super) fn bind(
     path: &Path,
     access: SocketAccess,
 ) -> Result<(UnixListener, SocketFile), ListeningError> {
-    let length = path.as_os_str().len();
-    if length > MAX_PATH {
-        return Err(ListeningError::PathTooLong { path: path.to_owned(), length });
-    }
+    check_path(path)?;
     access.check()?;
     bind_anywhere(path, access)
 }

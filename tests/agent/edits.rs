@@ -21,8 +21,10 @@ fn a_broken_edit_is_told_and_the_last_good_mesh_stays_until_it_is_mended() {
     let told = status["problems"][0].as_str().unwrap();
     assert!(told.contains("mesh.yaml: not in force as it stands") && told.contains("8:"), "{told}");
     assert_eq!(agent.status("").code, Some(3));
-    assert!(agent.logs("the mesh file is not in force").contains("mesh.yaml:8:"));
+    let logged = agent.logs("the mesh file is not used as it stands");
+    assert!(logged.contains("mesh.yaml:8:"), "{logged}");
     agent.edit("gr een:", "yellow:");
+    agent.logs("the mesh file can be used again");
     let status = agent.until("the mended mesh is in force", |status| {
         status["mesh"]["problem"].is_null() && names(status).contains(&"yellow")
     });

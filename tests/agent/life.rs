@@ -31,6 +31,29 @@ fn an_agent_that_is_told_to_end_ends_well_and_leaves_no_socket() {
 }
 
 #[test]
+fn a_first_start_makes_what_is_missing_and_warns_of_nothing() {
+    let agent = Agent::start(MESH, "");
+    agent.settled();
+    let events = agent.events();
+    assert!(events.iter().any(|event| event["message"] == "new certificate"), "{events:#?}");
+    let loud = events.iter().find(|event| event["level"] != "INFO");
+    assert!(loud.is_none(), "{loud:?}");
+}
+
+#[test]
+fn an_agent_that_is_told_to_end_while_it_starts_leaves_no_socket() {
+    let first = Agent::start(MESH, "");
+    // The state is the other's: it waits, with its socket bound.
+    let waiting = "-f mesh.yaml --sds other.sock --state state";
+    let mut second = Agent::begin(first.place(), waiting);
+    second.logs("another process holds the state directory");
+    assert!(second.path("other.sock").exists());
+    assert!(second.stop().success(), "{}", second.log());
+    assert!(!second.path("other.sock").exists(), "{}", second.log());
+    first.settled();
+}
+
+#[test]
 fn an_agent_that_starts_again_serves_the_same_certificates() {
     let mut agent = Agent::start(MESH, "");
     let serials = |agent: &Agent| ["front", "blue", "green"].map(|node| agent.serial(node));

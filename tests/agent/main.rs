@@ -11,6 +11,7 @@ mod life;
 mod metrics;
 mod secrets;
 mod status;
+mod systemd;
 mod usage;
 
 /// Three nodes under two authorities, served to anybody.

@@ -15,7 +15,8 @@ fn agent(flags: &str) -> Run {
 
 #[test]
 fn an_agent_that_serves_nobody_is_refused() {
-    agent("").failed(&["nobody would get anything from this agent", "--sds PATH", "--files DIR"]);
+    let words = ["nobody would get anything from this agent", "--sds PATH", "--files DIR"];
+    agent("").ended_with(2, &words);
 }
 
 #[test]
@@ -27,7 +28,7 @@ fn a_broken_mesh_file_is_refused_at_the_start_and_shown() {
 #[test]
 fn a_mesh_file_that_is_not_there_is_refused() {
     agent("-f nowhere.yaml --sds sds.sock").failed(&["there is no file nowhere.yaml", "-f FILE"]);
-    agent("-f - --sds sds.sock").failed(&["standard input", "name a file"]);
+    agent("-f - --sds sds.sock").ended_with(2, &["standard input", "name a file"]);
 }
 
 #[test]
@@ -39,7 +40,27 @@ fn a_node_that_the_mesh_does_not_have_is_answered_with_the_nearest() {
 #[test]
 fn a_log_filter_that_is_none_is_refused() {
     let run = agent("--sds sds.sock --log certctl=loud");
-    run.failed(&["\"certctl=loud\" is no log filter", "info,certctl::sds=debug"]);
+    run.ended_with(2, &["\"certctl=loud\" is no log filter", "info,certctl::sds=debug"]);
+}
+
+#[test]
+fn two_things_in_one_place_are_refused() {
+    let run = agent("--sds sds.sock --admin ./sds.sock");
+    run.ended_with(2, &["--sds and --admin both name sds.sock"]);
+    let run = agent("--sds sds.sock --state one --files one");
+    run.ended_with(2, &["--files and --state both name one"]);
+}
+
+#[test]
+fn a_place_that_cannot_be_used_is_refused_before_anything_is_begun() {
+    // Long enough for the socket itself, not for the one beside it.
+    let long = format!("{}/sds.sock", "x".repeat(95));
+    agent(&format!("--sds {long}")).failed(&["sds.sock.admin is 110 bytes long", "at most 107"]);
+    agent("--sds mesh.yaml").failed(&["mesh.yaml is there and is not a socket", "choose another"]);
+    agent("--sds mesh.yaml/sds.sock").failed(&["the directory mesh.yaml", "name another path"]);
+    agent("--sds sds.sock --files mesh.yaml")
+        .failed(&["mesh.yaml is there and is not a directory"]);
+    agent("--sds sds.sock --state mesh.yaml").failed(&["choose another directory"]);
 }
 
 #[test]
@@ -53,6 +74,8 @@ fn what_is_no_value_of_a_flag_is_wrong_usage() {
         let run = agent(&format!("--sds sds.sock {flags}"));
         assert_eq!(run.code, Some(2), "{flags}: {}", run.stderr);
     }
+    let run = agent("--sds sds.sock --metrics 9464");
+    run.ended_with(2, &["such as 127.0.0.1:9464"]);
 }
 
 #[test]
@@ -69,5 +92,5 @@ fn where_no_agent_runs_the_answer_says_what_to_do() {
 #[test]
 fn files_for_others_in_the_directory_of_what_is_kept_are_refused() {
     let run = agent("-f mesh.yaml --state kept --files ./kept/");
-    run.failed(&["--files and --state are one directory", "name another one for --files"]);
+    run.ended_with(2, &["--files and --state"]);
 }

@@ -134,10 +134,7 @@ fn a_mesh_of_300_nodes_is_made_in_one_run() {
     let before = site.everything("certs");
     site.issue("").done().tells("0 files written, 1200 right already");
     assert_eq!(site.everything("certs"), before);
-    site.issue("--force node-7")
-        .done()
-        .says("node-7", &["renewed", "asked for"])
-        .tells("3 files");
+    site.issue("--force node-7").done().says("node-7", &["renewed", "asked for"]).tells("3 files");
 }
 
 fn names(site: &Site) -> Vec<String> {

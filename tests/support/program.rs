@@ -84,7 +84,13 @@ impl Run {
     /// It failed, and the error says all of this.
     #[track_caller]
     pub fn failed(self, words: &[&str]) -> Self {
-        assert_eq!(self.code, Some(1), "{}\n{}", self.stdout, self.stderr);
+        self.ended_with(1, words)
+    }
+
+    /// It ended with this exit code, and the error says all of this.
+    #[track_caller]
+    pub fn ended_with(self, code: i32, words: &[&str]) -> Self {
+        assert_eq!(self.code, Some(code), "{}\n{}", self.stdout, self.stderr);
         let told = unwrapped(&self.stderr);
         for words in words {
             assert!(told.contains(words), "{words:?} is not in:\n{told}");
