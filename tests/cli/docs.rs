@@ -192,7 +192,7 @@ fn every_link_leads_somewhere() {
 /// The command lines of a document: those of its shell blocks, which must be whole, and those
 /// within its text, where arguments may be missing.
 fn command_lines(text: &str) -> Vec<(bool, String)> {
-    let shell = blocks(text, &["", "sh", "shell", "bash", "console"]).concat();
+    let shell = blocks(text, &["", "sh", "shell", "bash", "console"]).join("\n");
     let shell = shell.replace("\\\n", " ");
     let whole = shell.lines().map(|line| line.trim_start_matches("$ ").trim());
     let whole = whole.filter(|line| line.starts_with("certctl ")).map(|l| (true, l.to_owned()));

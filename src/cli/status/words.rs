@@ -91,7 +91,7 @@ fn transitions(status: &Status, now: Option<OffsetDateTime>) -> String {
         }
         text += ")";
         for who in &transition.waiting_for {
-            text += &format!("\n         waits for {}", shown(who));
+            text += &format!("\n         waits: {}", shown(who));
         }
     }
     if text.is_empty() { text } else { text + "\n" }
@@ -113,7 +113,7 @@ fn recipients(status: &Status) -> String {
                 format!("  {}", shown(&secret.name)),
                 secret_state(secret),
                 secret.sent.as_deref().map_or_else(nothing, |sent| beginning(sent, OF_VERSION)),
-                secret.took_milliseconds.map_or_else(nothing, |took| format!("{took:.1} ms")),
+                took(secret),
             ]);
         }
     }
@@ -132,6 +132,13 @@ fn called(recipient: &Recipient) -> String {
         true => shown(called),
         false => format!("{} ({})", shown(called), besides.join(", ")),
     }
+}
+
+/// How long the version took that is in force; what is not accepted yet has taken no time.
+fn took(secret: &Secret) -> String {
+    let accepted = secret.state == SecretState::Accepted;
+    let took = secret.took_milliseconds.filter(|_| accepted);
+    took.map_or_else(String::new, |took| format!("{took:.1} ms"))
 }
 
 /// Where the last version is not accepted, also which one is in force there.
@@ -277,12 +284,12 @@ blue   ca_1       failed 3x  1d       12h 30m    0A1B2C3D4E5F
 front  ca_1       fresh      1d       12h 30m    0A1B2C3D4E5F
 
 moving   front: its signer moves to ca_2 (spread, at most 30m more)
-         waits for envoy-1
+         waits: envoy-1
 
 ENVOY                                   STATE           VERSION   IN
 envoy\\u{1b}[2J (envoy 1.40.0, uid 101)
   default                               accepted        9f86d081  3.2 ms
-  front                                 sent 2.0 s ago  9f86d081  3.2 ms
+  front                                 sent 2.0 s ago  9f86d081
 
 certctl 0.1.0, pid 7, up 1h, 9.4 MB; 1 Envoy with 2 streams
 mesh file ; unix:/run/sds.sock
