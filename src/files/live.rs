@@ -9,8 +9,8 @@ use rustix::fs::FileType;
 use super::flat::{disk_bytes, report};
 use super::folder::{Entry, Folder};
 use super::tree::{
-    DATA, Generation, Place, Status, Tree, current_generation, generation_name, generation_number,
-    live_target,
+    DATA, Generation, Place, SIDE_BY_SIDE, Status, Tree, current_generation, generation_name,
+    generation_number, live_target,
 };
 use super::{Access, Change, FileName, FileSpec, FilesError, Report};
 
@@ -157,8 +157,17 @@ fn settle(top: &Folder, wanted: &[FileSpec]) -> Result<(), FilesError> {
             let stat = folder.stat(&spec.name)?;
             Ok(stat.is_some_and(|stat| !spec.access.holds_for(&stat)))
         };
-        let wrong = wanted.par_iter().with_min_len(256).map(open_to_others);
-        if wrong.try_reduce(|| false, |one, other| Ok(one || other))? {
+        let wrong = match wanted.len() {
+            few if few < SIDE_BY_SIDE => {
+                wanted.iter().try_fold(false, |wrong, spec| Ok(wrong || open_to_others(spec)?))
+            }
+            _ => wanted
+                .par_iter()
+                .with_min_len(256)
+                .map(open_to_others)
+                .try_reduce(|| false, |one, other| Ok(one || other)),
+        };
+        if wrong? {
             kept = None;
         }
     }

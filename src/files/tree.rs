@@ -20,6 +20,10 @@ pub(super) const DATA: &str = "..data";
 
 const GENERATION: &str = "..generation-";
 
+/// So many files and more are looked at on all cores. For fewer no threads are started: an agent
+/// beside one Envoy would keep them for good.
+pub(super) const SIDE_BY_SIDE: usize = 64;
+
 /// One look at a directory: where its files are now.
 #[derive(Debug)]
 pub(super) struct Tree<'a> {
@@ -78,7 +82,7 @@ impl<'a> Tree<'a> {
         }
     }
 
-    /// Compares each wanted file with what lies there, on all cores.
+    /// Compares each wanted file with what lies there; many of them on all cores.
     pub(super) fn compare(&self, wanted: &[FileSpec]) -> Result<Vec<Status>, FilesError> {
         let mut names = HashSet::with_capacity(wanted.len());
         for spec in wanted {
@@ -87,7 +91,10 @@ impl<'a> Tree<'a> {
                 return Err(FilesError::Duplicate { name: spec.name.to_string() });
             }
         }
-        wanted.par_iter().with_min_len(64).map(|spec| self.status(spec)).collect()
+        match wanted.len() {
+            few if few < SIDE_BY_SIDE => wanted.iter().map(|spec| self.status(spec)).collect(),
+            _ => wanted.par_iter().with_min_len(64).map(|spec| self.status(spec)).collect(),
+        }
     }
 
     fn status(&self, spec: &FileSpec) -> Result<Status, FilesError> {

@@ -52,7 +52,8 @@ impl Authorities {
         key_files + made.len()
     }
 
-    /// RSA keys take long; all that are missing are made side by side, and reach the disk together.
+    /// All that are missing reach the disk together. RSA keys take long, and so does encrypting:
+    /// where that is to be done, they are made side by side.
     fn missing_keys(&self, desired: &Desired, directory: Option<&Directory>) -> Keys {
         let mut missing = Vec::new();
         for (name, authority) in &desired.authorities {
@@ -62,13 +63,15 @@ impl Authorities {
                 missing.push((name, wanted));
             }
         }
-        let made: Vec<_> = missing
-            .par_iter()
-            .map(|(name, wanted)| {
-                let made = make_key(name, wanted, directory.is_none()).map_err(Arc::new);
-                ((*name).clone(), made)
-            })
-            .collect();
+        let make = |(name, wanted): &(&AuthorityName, &LocalAuthority)| {
+            let made = make_key(name, wanted, directory.is_none()).map_err(Arc::new);
+            ((*name).clone(), made)
+        };
+        let made: Vec<_> = match missing.iter().filter(|(_, wanted)| takes_long(wanted)).count() {
+            // For these alone no threads are started, which an agent would keep for good.
+            0 | 1 => missing.iter().map(make).collect(),
+            _ => missing.par_iter().map(make).collect(),
+        };
         let (keys, specs): (Vec<_>, Vec<_>) = made
             .into_iter()
             .map(|(name, made)| match made {
@@ -156,6 +159,10 @@ impl Authorities {
             access: Access::with_mode(0o644),
         }))
     }
+}
+
+fn takes_long(wanted: &LocalAuthority) -> bool {
+    wanted.key_algorithm.is_rsa() || wanted.passphrase_file.is_some()
 }
 
 fn make_key(
