@@ -55,6 +55,7 @@ struct Seen {
 struct Storm {
     world: World,
     mesh: String,
+    wanted: Desired,
     is_down: bool,
     latency: Duration,
     seen: HashMap<&'static str, Seen>,
@@ -67,8 +68,8 @@ impl Storm {
         let world = World::new(MESH).await;
         world.settled().await;
         let seen = NODES.map(|node| (node, Seen::default())).into();
-        let (mesh, latency) = (MESH.to_owned(), Duration::ZERO);
-        Self { world, mesh, is_down: false, latency, seen, woke: 0, allowed: 1_000 }
+        let (mesh, wanted, latency) = (MESH.to_owned(), mesh(MESH), Duration::ZERO);
+        Self { world, mesh, wanted, is_down: false, latency, seen, woke: 0, allowed: 1_000 }
     }
 
     async fn take(mut self, step: Step) -> Self {
@@ -80,6 +81,7 @@ impl Storm {
             }
             Step::Edit(which) => {
                 self.mesh = edits()[which].clone();
+                self.wanted = mesh(&self.mesh);
                 self.world.edit(&self.mesh);
             }
             Step::Jump(hours) => self.world.jump(time::Duration::hours(hours)),
@@ -111,9 +113,8 @@ impl Storm {
 
     fn check(&mut self) {
         let now = self.world.clock.now();
-        let wanted = mesh(&self.mesh);
         for (node, seen) in &mut self.seen {
-            if !wanted.identities.contains_key(&name(node)) {
+            if !self.wanted.identities.contains_key(&name(node)) {
                 assert!(self.world.node(node).is_none(), "{node} is forgotten");
                 continue;
             }
@@ -148,7 +149,11 @@ impl Storm {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig::with_cases(if std::env::var_os("CERTCTL_SOAK").is_some() {
+        500
+    } else {
+        8
+    }))]
 
     #[test]
     fn a_storm_takes_nothing_that_is_good_and_passes(

@@ -175,9 +175,17 @@ fn fail_everywhere(before: Layout, after: Layout) {
 }
 
 #[test]
-fn an_open_directory_goes_on_after_a_failure() {
+fn an_open_flat_directory_goes_on_after_a_failure() {
     fail_everywhere(Layout::Flat, Layout::Flat);
+}
+
+#[test]
+fn an_open_live_directory_goes_on_after_a_failure() {
     fail_everywhere(Layout::Live, Layout::Live);
+}
+
+#[test]
+fn an_open_directory_goes_on_after_a_failure_on_its_way_to_the_live_layout() {
     fail_everywhere(Layout::Flat, Layout::Live);
 }
 

@@ -235,6 +235,12 @@ fn a_resource_is_sent_without_being_copied() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(if std::env::var_os("CERTCTL_SOAK").is_some() {
+        5_000
+    } else {
+        96
+    }))]
+
     #[test]
     fn garbage_is_read_as_others_read_it_or_refused(bytes: Vec<u8>, part in 1_usize..20) {
         agrees(&bytes, part);

@@ -256,7 +256,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(if std::env::var_os("CERTCTL_SOAK").is_some() {
         2_000
     } else {
-        48
+        24
     }))]
 
     #[test]
