@@ -4,9 +4,11 @@ use std::fmt;
 use std::io::{self, IsTerminal};
 
 use thiserror::Error;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, ParseError, Targets};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::FormatTime;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::time::{Clock, rfc3339};
 
@@ -25,7 +27,7 @@ pub enum LogsError {
         /// The filter as given.
         filter: String,
         /// What is wrong with it.
-        source: tracing_subscriber::filter::ParseError,
+        source: ParseError,
     },
     /// The process logs already.
     #[error("the log of this process is set up already")]
@@ -33,25 +35,35 @@ pub enum LogsError {
 }
 
 /// Sets up the log of this process. `filter` is what was asked for; without it that of `RUST_LOG`
-/// counts (the notation is that of tracing's `EnvFilter`), and without that `info`.
+/// counts (the notation is that of tracing's `Targets`: levels, for all or by part), and without that
+/// `info`.
 ///
 /// # Errors
 /// When the filter does not parse, or the log is set up already.
 pub fn start(filter: Option<&str>) -> Result<(), LogsError> {
     let from_environment = std::env::var("RUST_LOG").ok().filter(|filter| !filter.is_empty());
     let filter = filter.or(from_environment.as_deref()).unwrap_or(DEFAULT);
-    let parsed = EnvFilter::builder()
-        .parse(filter)
+    let parsed = targets(filter)
         .map_err(|source| LogsError::Filter { filter: filter.to_owned(), source })?;
-    let log = tracing_subscriber::fmt().with_env_filter(parsed).with_writer(io::stderr);
-    use tracing_subscriber::util::SubscriberInitExt;
+    let log = tracing_subscriber::fmt().with_max_level(LevelFilter::TRACE).with_writer(io::stderr);
     let started = if io::stderr().is_terminal() {
         let colours = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        log.with_ansi(colours).with_target(false).with_timer(TimeOfDay).finish().try_init()
+        log.with_ansi(colours)
+            .with_target(false)
+            .with_timer(TimeOfDay)
+            .finish()
+            .with(parsed)
+            .try_init()
     } else {
-        log.json().flatten_event(true).finish().try_init()
+        log.json().flatten_event(true).finish().with(parsed).try_init()
     };
     started.map_err(LogsError::Twice)
+}
+
+/// Spaces and commas too many mean nothing.
+fn targets(filter: &str) -> Result<Targets, ParseError> {
+    let parts = filter.split(',').map(str::trim).filter(|part| !part.is_empty());
+    parts.collect::<Vec<_>>().join(",").parse()
 }
 
 /// On a terminal the day is known.
@@ -73,6 +85,16 @@ mod tests {
         let error = start(Some("certctl=loud")).unwrap_err().to_string();
         assert!(error.contains("\"certctl=loud\" is no log filter"), "{error}");
         assert!(error.contains("info,certctl::sds=debug"), "{error}");
+    }
+
+    #[test]
+    fn levels_are_set_for_all_and_by_part_however_they_are_spaced() {
+        for filter in ["warn,certctl::sds=debug", " warn, certctl::sds=debug,"] {
+            let targets = targets(filter).unwrap();
+            assert!(targets.would_enable("certctl::sds::service", &tracing::Level::DEBUG));
+            assert!(!targets.would_enable("certctl::engine", &tracing::Level::INFO));
+            assert_eq!(targets.default_level(), Some(LevelFilter::WARN), "{filter:?}");
+        }
     }
 
     #[test]
