@@ -17,4 +17,5 @@ mod light;
 mod moved;
 mod new_identity;
 mod outage;
+mod protocol;
 mod rotation;
