@@ -29,7 +29,6 @@ fn a_broken_edit_is_told_and_the_last_good_mesh_stays_until_it_is_mended() {
         status["mesh"]["problem"].is_null() && names(status).contains(&"yellow")
     });
     assert_eq!(names(&status), ["front", "blue", "yellow"]);
-    agent.logs("the mesh file is in force");
     agent.settled();
     assert_eq!(agent.serial("front"), before, "an edit elsewhere makes no new certificate");
 }
