@@ -12,6 +12,7 @@ mod wire;
 
 mod demos;
 mod edits;
+mod expired;
 mod killed;
 mod light;
 mod moved;
