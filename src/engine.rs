@@ -20,6 +20,7 @@ pub use crate::rotation::transition::Audience;
 use crate::snapshot::Publisher;
 use crate::time::Clock;
 
+mod failing;
 mod handle;
 mod issuing;
 mod keeping;

@@ -1,16 +1,15 @@
-//! From a node that needs a credential to one that has it: deciding, making, saving, publishing,
-//! and what follows a failure.
+//! From a node that needs a credential to one that has it: deciding, making, saving, publishing.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::failing::{Held, mute};
 use super::keeping::{self, Made, Saved};
 use super::slot::{Making, Shown, Signer, Slot};
 use super::state::State;
 use super::{Attempt, IssuingError, Request};
 use crate::authority::Authority;
-use crate::hierarchy::AuthorityFailure;
-use crate::identity::{AuthorityName, NodeName};
+use crate::identity::NodeName;
 use crate::rotation::queue::Class;
 use crate::rotation::schedule::Phase;
 use crate::rotation::{Decision, Renewal};
@@ -23,21 +22,6 @@ pub(super) struct Finished {
     made: Result<Credential, IssuingError>,
     authority: Arc<Authority>,
     took: Duration,
-}
-
-/// Why a node waits for its authority.
-enum Held {
-    /// That is yet to be made.
-    NotYet,
-    /// This is wrong.
-    Failed(String),
-}
-
-fn mute(authority: &AuthorityName, why: &AuthorityFailure) -> Held {
-    match why {
-        AuthorityFailure::NotMade => Held::NotYet,
-        why => Held::Failed(format!("its authority {authority} cannot sign: {why}")),
-    }
 }
 
 impl State {
@@ -290,64 +274,6 @@ impl State {
         }
     }
 
-    /// What follows a failed attempt.
-    fn fail(&mut self, name: &NodeName, why: String, now: &Moment) {
-        let Some(slot) = self.slots.get_mut(name) else { return };
-        slot.making = None;
-        let retry = slot.schedule.failed(now, slot.left(now));
-        if retry.tell || slot.failure.as_ref() != Some(&why) {
-            tracing::warn!(
-                node = %name,
-                authority = %slot.identity.authority,
-                failures = slot.schedule.failures(),
-                retry_in = format!("{:.1}s", retry.after.as_secs_f64()),
-                "no certificate was made: {why}"
-            );
-        }
-        slot.failure = Some(why);
-        self.timers.set(name, slot.schedule.wake());
-        self.watch_the_end(name, now);
-    }
-
-    /// Lets a node wait for its authority to be mended: that is tried for all together.
-    fn hold(&mut self, name: &NodeName, why: Held, now: &Moment) {
-        let Some(slot) = self.slots.get_mut(name) else { return };
-        match why {
-            // Its authority is made next, and if that fails, there is a reason to tell.
-            Held::NotYet => slot.failure = None,
-            Held::Failed(why) if slot.failure.as_ref() != Some(&why) => {
-                tracing::warn!(node = %name, "no certificate can be made: {why}");
-                slot.failure = Some(why);
-            }
-            Held::Failed(_) => {}
-        }
-        slot.making = None;
-        slot.schedule.hold(slot.ends_ahead(now));
-        self.queue.remove(name);
-        self.hierarchy_stale = self.hierarchy_stale.or(Some(false));
-        self.watch_the_end(name, now);
-    }
-
-    /// Tells once that what a node shows has ended, and sees to it that it is told in time.
-    fn watch_the_end(&mut self, name: &NodeName, now: &Moment) {
-        let Some(slot) = self.slots.get_mut(name) else { return };
-        if let Some(ends) = slot.ends().filter(|ends| *ends < now.wall())
-            && !slot.told_end
-        {
-            slot.told_end = true;
-            tracing::error!(
-                node = %name,
-                not_after = %rfc3339(ends),
-                "its certificate has expired, and is served on for want of a new one: {}",
-                slot.failure.as_deref().unwrap_or("none could be made in time")
-            );
-        }
-        if let Phase::Held(_) = slot.schedule.phase() {
-            slot.schedule.hold(slot.ends_ahead(now));
-            self.timers.set(name, slot.schedule.wake());
-        }
-    }
-
     /// Makes new certificates for these nodes, whatever they have.
     pub(super) fn reissue(
         &mut self,
@@ -375,14 +301,6 @@ impl State {
         for name in self.options.demand.awaited() {
             self.queue.hasten(&name);
         }
-    }
-}
-
-impl Slot {
-    /// When to tell that what it shows has ended, if that is yet to come.
-    fn ends_ahead(&self, now: &Moment) -> Option<OffsetDateTime> {
-        let after = |ends| later(ends, Duration::from_secs(1));
-        self.ends().filter(|ends| *ends >= now.wall()).map(after)
     }
 }
 
