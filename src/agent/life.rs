@@ -64,7 +64,11 @@ pub(super) async fn live(
         agent = Agent::start(Arc::clone(&standing), inherited) => agent?,
         () = stop(&mut signals) => return Ok(()),
     };
-    agent.log_start(standing.watcher.sources().borrow().desired.identities.len());
+    let kept = match standing.options.nodes.len() {
+        0 => standing.watcher.sources().borrow().desired.identities.len(),
+        named => named,
+    };
+    agent.log_start(kept);
     tell(Moment::Ready);
     let ended = agent.heed(&mut signals, &mut failed).await;
     tell(Moment::Stopping);
