@@ -50,6 +50,18 @@ pub enum Authority {
     TrustOnly(TrustOnlyAuthority),
 }
 
+impl Authority {
+    /// Whether its own certificate is what trusting it means, as far as the mesh alone tells: an
+    /// imported one may be an intermediate, and only its file says.
+    pub fn is_root(&self) -> bool {
+        match self {
+            Self::Local(local) => local.parent.is_none(),
+            Self::Imported(_) => false,
+            Self::TrustOnly(_) => true,
+        }
+    }
+}
+
 /// A CA that certctl makes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LocalAuthority {

@@ -11,10 +11,9 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio::sync::watch;
 
+use crate::desired::TrustSet;
 use crate::desired::layout::{self, Content};
-use crate::desired::{Authority, LocalAuthority, TrustSet};
 use crate::files::{Access, Change, Contents, Directory, FileName, FileSpec, FilesError, Layout};
-use crate::identity::AuthorityName;
 use crate::snapshot::{Anchors, Generation, Mesh, Node, Snapshot};
 use crate::store::{UnknownAccount, access, directory_options};
 use crate::x509::certificate::Certificate;
@@ -156,7 +155,7 @@ fn files(mesh: &Mesh, nodes: &[Arc<Node>]) -> Result<Vec<FileSpec>, FileSinkErro
     }
     for file in layout::files(&mesh.desired) {
         let anchors = match &file.content {
-            Content::AuthorityCertificate(name) if is_root(mesh, name) => {
+            Content::AuthorityCertificate(name) if mesh.desired.authorities[*name].is_root() => {
                 mesh.authorities.get(*name).map(pem)
             }
             Content::Bundle(set) => bundle(mesh, set),
@@ -182,16 +181,6 @@ fn contents(node: &Node, content: &Content<'_>) -> Option<Contents> {
             roots(&trust.backends.as_ref()?.get(*backend)?.anchors)
         }
         Content::AuthorityCertificate(_) | Content::AuthorityKey(_) | Content::Bundle(_) => None,
-    }
-}
-
-/// Whether an authority's own certificate is what trusting it means. Of an intermediate, and of an
-/// imported one that may be one, the chains have it.
-fn is_root(mesh: &Mesh, name: &AuthorityName) -> bool {
-    match mesh.desired.authorities.get(name) {
-        Some(Authority::Local(LocalAuthority { parent, .. })) => parent.is_none(),
-        Some(Authority::TrustOnly(_)) => true,
-        Some(Authority::Imported(_)) | None => false,
     }
 }
 

@@ -45,7 +45,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         ],
     ),
     ("sds", &["boards", "desired", "identity", "snapshot", "x509"]),
-    ("file_sink", &["desired", "files", "identity", "snapshot", "store", "x509"]),
+    ("file_sink", &["desired", "files", "snapshot", "store", "x509"]),
     ("status", &[]),
     ("telemetry", &["boards", "engine", "snapshot", "status", "time"]),
     ("admin", &["identity", "status"]),

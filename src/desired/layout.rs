@@ -6,7 +6,7 @@ use std::fmt;
 
 use indexmap::IndexSet;
 
-use crate::desired::{Authority, Desired, Identity, LocalAuthority, TrustSet};
+use crate::desired::{Authority, Desired, Identity, TrustSet};
 use crate::identity::{AuthorityName, NodeName};
 
 /// The longest file name, in bytes, that common file systems take.
@@ -131,16 +131,10 @@ pub fn trust_sets(identity: &Identity) -> impl Iterator<Item = &TrustSet> {
 /// certificate is its root, and where the name would be longer than [`MAX_FILE_NAME`]; the nodes'
 /// own trust files hold the same then.
 pub fn bundle(desired: &Desired, set: &TrustSet) -> Option<String> {
-    if let [name] = set.names() {
-        let is_root = match desired.authorities.get(name)? {
-            Authority::Local(LocalAuthority { parent, .. }) => parent.is_none(),
-            // Its file may hold an intermediate, and only its content says.
-            Authority::Imported(_) => false,
-            Authority::TrustOnly(_) => true,
-        };
-        if is_root {
-            return None;
-        }
+    if let [name] = set.names()
+        && desired.authorities.get(name)?.is_root()
+    {
+        return None;
     }
     let name = bundle_name(set);
     (name.len() <= MAX_FILE_NAME).then_some(name)

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::keeping;
 use super::slot::{Signer, Slot};
 use super::state::State;
-use crate::desired::{Caller, Desired, Identity};
+use crate::desired::{Desired, Identity};
 use crate::files::FilesError;
 use crate::identity::{AuthorityName, NodeName};
 use crate::rotation::transition::{
@@ -260,13 +260,6 @@ fn trust(
     generation: Generation,
 ) -> Trust {
     let id = |name: &NodeName| desired.identities.get(name).map(|peer| peer.spiffe_id.clone());
-    let callers = identity.listener.callers.as_ref().map(|callers| {
-        let ids = callers.iter().filter_map(|caller| match caller {
-            Caller::Node(name) => id(name),
-            Caller::Id(id) => Some(id.clone()),
-        });
-        ids.collect()
-    });
     let backends = identity.backends.as_ref().map(|backends| {
         let backend = |name: &NodeName| Peers {
             anchors: served.backend(name).unwrap_or(served.both()).clone(),
@@ -276,7 +269,10 @@ fn trust(
     });
     Trust {
         both: served.both().clone(),
-        listener: Peers { anchors: served.listener().clone(), expected: callers },
+        listener: Peers {
+            anchors: served.listener().clone(),
+            expected: desired.callers_of(identity),
+        },
         backends,
         generation,
     }

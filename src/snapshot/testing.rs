@@ -11,7 +11,7 @@ use super::{Anchor, Anchors, Generation, Granted, Leaf, Mesh, Node, Peers, Publi
 use super::{Trust, View};
 use crate::authority::Authority;
 use crate::desired::mesh_file::MeshFile;
-use crate::desired::{self, Caller, Desired, Identity, LocalAuthority, TrustSet};
+use crate::desired::{self, Desired, Identity, LocalAuthority, TrustSet};
 use crate::identity::{AuthorityName, NodeName, TrustDomain};
 use crate::provisioning::provision;
 use crate::time::{Lifetime, OffsetDateTime};
@@ -142,12 +142,8 @@ impl Published {
     fn node(&self, identity: &Identity, leaf: Option<Leaf>, generation: Generation) -> Node {
         let trusted = |set: &TrustSet| self.anchors(set.names());
         let id = |name: &NodeName| self.desired.identities[name].spiffe_id.clone();
-        let expected = identity.listener.callers.iter().flatten().map(|caller| match caller {
-            Caller::Node(name) => id(name),
-            Caller::Id(id) => id.clone(),
-        });
-        let callers = identity.listener.callers.as_ref().map(|_| expected.collect());
-        let listener = Peers { anchors: trusted(&identity.listener.trust), expected: callers };
+        let expected = self.desired.callers_of(identity);
+        let listener = Peers { anchors: trusted(&identity.listener.trust), expected };
         let backends = identity.backends.as_ref().map(|backends| {
             let peers = |(name, backend): (&NodeName, &desired::Backend)| {
                 let anchors = trusted(&backend.trust);
