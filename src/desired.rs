@@ -3,6 +3,7 @@
 //! Values here are whole and consistent: references resolve, names and files do not clash,
 //! lifetimes fit. Sources build them; nothing here knows how a certificate is made or served.
 
+pub mod acm_pca;
 pub mod app_mesh;
 pub mod document;
 pub mod layout;
@@ -46,17 +47,19 @@ pub enum Authority {
     Local(LocalAuthority),
     /// A CA made elsewhere, whose certificate and key are read from files.
     Imported(ImportedAuthority),
+    /// A CA of AWS Private CA, or several in different regions.
+    AcmPca(acm_pca::AcmPcaAuthority),
     /// A partner's roots: trusted, but never asked to sign.
     TrustOnly(TrustOnlyAuthority),
 }
 
 impl Authority {
     /// Whether its own certificate is what trusting it means, as far as the mesh alone tells: an
-    /// imported one may be an intermediate, and only its file says.
+    /// imported or a remote one may be an intermediate, and only its certificate says.
     pub fn is_root(&self) -> bool {
         match self {
             Self::Local(local) => local.parent.is_none(),
-            Self::Imported(_) => false,
+            Self::Imported(_) | Self::AcmPca(_) => false,
             Self::TrustOnly(_) => true,
         }
     }

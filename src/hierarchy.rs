@@ -126,6 +126,7 @@ impl Authorities {
         match &desired.authorities[name] {
             desired::Authority::Local(local) => self.load_local(desired, name, local, read, now),
             desired::Authority::Imported(imported) => load_imported(name, imported, now),
+            desired::Authority::AcmPca(_) => Err(AuthorityFailure::NotMade),
             desired::Authority::TrustOnly(partner) => {
                 let file = printable(&partner.certificates.display().to_string());
                 let roots = Certificate::all_from_pem(&read_foreign(&partner.certificates)?)

@@ -7,6 +7,7 @@
 //! - [`x509`]: keys and certificates.
 //! - [`desired`]: who should exist, from every source.
 //! - [`authority`]: who signs.
+//! - [`acm_pca`]: AWS Private CA, and what is asked of it.
 //! - [`signing`]: from a public key to a chain that may be published.
 //! - [`provisioning`]: a new key and its certificate.
 //! - [`rotation`]: when a credential is kept and when it is made anew.
@@ -55,6 +56,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod acm_pca;
 pub mod admin;
 pub mod agent;
 pub mod attest;

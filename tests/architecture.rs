@@ -15,6 +15,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("x509", &["identity", "time"]),
     ("desired", &["identity", "time", "x509"]),
     ("authority", &["desired", "identity", "time", "x509"]),
+    ("acm_pca", &["authority", "desired", "identity", "time", "x509"]),
     ("signing", &["authority", "time", "x509"]),
     ("provisioning", &["authority", "signing", "time", "x509"]),
     ("store", &["desired", "files", "identity", "x509"]),

@@ -166,7 +166,9 @@ pub(super) fn roots(
     let roots = desired.authorities.iter().map(|(name, kind)| {
         let trust_domain = match kind {
             desired::Authority::TrustOnly(partner) => partner.trust_domain.as_ref(),
-            desired::Authority::Local(_) | desired::Authority::Imported(_) => None,
+            desired::Authority::Local(_)
+            | desired::Authority::Imported(_)
+            | desired::Authority::AcmPca(_) => None,
         };
         let trust_domain = trust_domain.unwrap_or(&desired.trust_domain);
         let anchors = authorities.states.get(name).and_then(State::roots).map(|roots| {

@@ -102,7 +102,7 @@ impl Order<'_> {
         name: &AuthorityName,
     ) -> Option<Contents> {
         let source = match &self.desired.authorities[name] {
-            desired::Authority::Local(_) => None,
+            desired::Authority::Local(_) | desired::Authority::AcmPca(_) => None,
             desired::Authority::Imported(imported) => Some(&imported.certificate),
             desired::Authority::TrustOnly(partner) => Some(&partner.certificates),
         };
@@ -136,6 +136,7 @@ fn sources(authority: &desired::Authority) -> Vec<(&Path, bool)> {
             Some((&imported.key, false)),
             imported.passphrase_file.as_ref().map(|file| (file, false)),
         ],
+        desired::Authority::AcmPca(_) => [None, None, None],
         desired::Authority::TrustOnly(partner) => [Some((&partner.certificates, true)), None, None],
     };
     files.into_iter().flatten().map(|(path, own)| (path.as_path(), own)).collect()

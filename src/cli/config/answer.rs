@@ -136,6 +136,7 @@ impl AuthorityLine {
         };
         match authority {
             Authority::Imported(_) => bare("imported"),
+            Authority::AcmPca(_) => bare("acmPca"),
             Authority::TrustOnly(_) => bare("trustOnly"),
             Authority::Local(local) => Self {
                 parent: local.parent.as_ref().map(ToString::to_string),

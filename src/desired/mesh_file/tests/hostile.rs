@@ -35,7 +35,7 @@ fn whole(desired: &Desired) -> Result<(), TestCaseError> {
         if let Authority::Local(LocalAuthority { lifetime, parent: Some(parent), .. }) = authority {
             match &desired.authorities[parent] {
                 Authority::Local(parent) => prop_assert!(*lifetime <= parent.lifetime),
-                Authority::Imported(_) => {}
+                Authority::Imported(_) | Authority::AcmPca(_) => {}
                 Authority::TrustOnly(_) => prop_assert!(false, "a parent without a key"),
             }
         }
@@ -65,7 +65,7 @@ fn whole(desired: &Desired) -> Result<(), TestCaseError> {
         prop_assert!(!identity.attest.contains(&nothing));
         match &desired.authorities[&identity.authority] {
             Authority::Local(local) => prop_assert!(identity.lifetime <= local.lifetime),
-            Authority::Imported(_) => {}
+            Authority::Imported(_) | Authority::AcmPca(_) => {}
             Authority::TrustOnly(_) => prop_assert!(false, "an authority without a key"),
         }
         for (backend, settings) in identity.backends.iter().flatten() {
