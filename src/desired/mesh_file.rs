@@ -2,6 +2,7 @@
 //!
 //! Pure: the files that it names are not looked at, only listed.
 
+mod acm_pca;
 mod attest;
 mod authorities;
 mod checks;

@@ -3,6 +3,7 @@
 //! It says what one value can say by itself; references, clashes and lifetimes that must fit are
 //! for [`super::mesh_file`]. A test holds the two to the same field names.
 
+mod acm_pca;
 mod nodes;
 
 use serde_json::{Value, json};
@@ -111,6 +112,7 @@ fn definitions() -> Value {
         "keyAlgorithm": { "enum": algorithms, "default": KeyAlgorithm::default().as_str() },
         "authority": authority(),
         "local": local(),
+        "privateCa": acm_pca::private_ca(),
         "trustOnly": {
             "description": "A partner's roots: trusted, and never asked to sign.",
             "type": "object",
@@ -227,12 +229,19 @@ fn definitions() -> Value {
 
 fn authority() -> Value {
     json!({
-        "description": "Of one kind: local (the default) or trustOnly.",
+        "description": "Of one kind: local (the default), acmPca or trustOnly.",
         "type": ["object", "null"],
         "additionalProperties": false,
         "maxProperties": 1,
         "properties": {
             "local": { "$ref": "#/$defs/local" },
+            "acmPca": {
+                "description": "A CA of AWS Private CA; or several in order of preference, where \
+                                the next one signs when the first cannot.",
+                "if": { "type": "array" },
+                "then": { "minItems": 1, "items": { "$ref": "#/$defs/privateCa" } },
+                "else": { "$ref": "#/$defs/privateCa" }
+            },
             "trustOnly": { "$ref": "#/$defs/trustOnly" }
         }
     })

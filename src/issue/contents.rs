@@ -127,19 +127,23 @@ impl Order<'_> {
 
 /// The files that the mesh file names for an authority, and whether each is its certificate.
 fn sources(authority: &desired::Authority) -> Vec<(&Path, bool)> {
-    let files: [Option<(&std::path::PathBuf, bool)>; 3] = match authority {
+    fn secret(file: Option<&Path>) -> Option<(&Path, bool)> {
+        file.map(|file| (file, false))
+    }
+    match authority {
         desired::Authority::Local(local) => {
-            [local.passphrase_file.as_ref().map(|file| (file, false)), None, None]
+            secret(local.passphrase_file.as_deref()).into_iter().collect()
         }
-        desired::Authority::Imported(imported) => [
-            Some((&imported.certificate, true)),
-            Some((&imported.key, false)),
-            imported.passphrase_file.as_ref().map(|file| (file, false)),
-        ],
-        desired::Authority::AcmPca(_) => [None, None, None],
-        desired::Authority::TrustOnly(partner) => [Some((&partner.certificates, true)), None, None],
-    };
-    files.into_iter().flatten().map(|(path, own)| (path.as_path(), own)).collect()
+        desired::Authority::Imported(imported) => {
+            let own = [(imported.certificate.as_path(), true), (imported.key.as_path(), false)];
+            own.into_iter().chain(secret(imported.passphrase_file.as_deref())).collect()
+        }
+        desired::Authority::AcmPca(remote) => {
+            let named = remote.cas.iter().filter_map(|ca| ca.certificates.as_deref());
+            named.map(|file| (file, true)).collect()
+        }
+        desired::Authority::TrustOnly(partner) => vec![(partner.certificates.as_path(), true)],
+    }
 }
 
 pub(super) fn is_same_file(one: &Path, other: &Path) -> bool {

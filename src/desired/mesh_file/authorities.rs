@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 use indexmap::IndexMap;
 
+use super::acm_pca::{self, WrittenCas};
 use super::values::{attribute, country, file};
 use super::{Scope, Written};
+use crate::desired::acm_pca::AcmPcaAuthority;
 use crate::desired::document::{Node, Spanned};
 use crate::desired::problem::{Problem, Problems};
 use crate::desired::reader::MappingReader;
@@ -29,6 +31,7 @@ pub struct WrittenAuthority<'a> {
 enum Kind<'a> {
     Local(WrittenLocal<'a>),
     Imported(ImportedAuthority),
+    AcmPca(WrittenCas),
     TrustOnly(TrustOnlyAuthority),
 }
 
@@ -65,7 +68,7 @@ impl<'a> WrittenAuthority<'a> {
     fn lifetime(&self) -> Option<Lifetime> {
         match &self.kind {
             Kind::Local(local) => Some(local.lifetime()),
-            Kind::Imported(_) | Kind::TrustOnly(_) => None,
+            Kind::Imported(_) | Kind::AcmPca(_) | Kind::TrustOnly(_) => None,
         }
     }
 
@@ -93,14 +96,15 @@ impl Default for Kind<'_> {
 
 impl<'a> Kind<'a> {
     fn read(mut reader: MappingReader<'a>, scope: &Scope<'a>) -> Option<Self> {
-        for kind in ["acmPca", "daemon"] {
-            let message =
-                format!("`{kind}` is not in this version of certctl; it knows local and trustOnly");
-            reader.refuse(kind, &message);
-        }
-        let local = reader.field("local");
-        let trust_only = reader.field("trustOnly");
-        if let (Some((first, _)), Some((second, _))) = (local, trust_only) {
+        reader.refuse(
+            "daemon",
+            "`daemon` is not in this version of certctl; it knows local, acmPca and trustOnly",
+        );
+        let kinds: Vec<_> = ["local", "acmPca", "trustOnly"]
+            .into_iter()
+            .filter_map(|kind| reader.field(kind).map(|(key, node)| (kind, key, node)))
+            .collect();
+        if let [(_, first, _), (_, second, _), ..] = kinds[..] {
             scope.problems.push(
                 Problem::error(
                     second.span.clone(),
@@ -111,19 +115,25 @@ impl<'a> Kind<'a> {
             );
         }
         reader.finish();
-        if let (Some((_, node)), None) = (trust_only, local) {
-            let mut reader = MappingReader::new(node, "`trustOnly`", scope.problems)?;
-            reader.must_have("certificates");
-            let certificates = file(&mut reader, "certificates", scope);
-            let trust_domain = reader.parsed("trustDomain", TrustDomain::parse);
-            reader.finish();
-            return Some(Self::TrustOnly(TrustOnlyAuthority {
-                certificates: certificates.map(|path| path.value).unwrap_or_default(),
-                trust_domain: trust_domain.map(|domain| domain.value),
-            }));
+        let (kind, _, node) = *kinds.first()?;
+        match kind {
+            "acmPca" => Some(Self::AcmPca(acm_pca::read(node, scope))),
+            "trustOnly" => {
+                Self::read_partner(MappingReader::new(node, "`trustOnly`", scope.problems)?, scope)
+            }
+            _ => Self::read_local(MappingReader::new(node, "`local`", scope.problems)?, scope),
         }
-        let (_, node) = local?;
-        Self::read_local(MappingReader::new(node, "`local`", scope.problems)?, scope)
+    }
+
+    fn read_partner(mut reader: MappingReader<'a>, scope: &Scope<'a>) -> Option<Self> {
+        reader.must_have("certificates");
+        let certificates = file(&mut reader, "certificates", scope);
+        let trust_domain = reader.parsed("trustDomain", TrustDomain::parse);
+        reader.finish();
+        Some(Self::TrustOnly(TrustOnlyAuthority {
+            certificates: certificates.map(|path| path.value).unwrap_or_default(),
+            trust_domain: trust_domain.map(|domain| domain.value),
+        }))
     }
 
     fn read_local(mut reader: MappingReader<'a>, scope: &Scope<'a>) -> Option<Self> {
@@ -230,6 +240,9 @@ pub fn resolve(written: &Written<'_>, problems: &Problems) -> IndexMap<Authority
     let find = |name: &str| written.authorities.iter().find(|a| a.name.value.as_str() == name);
     let resolve = |authority: &WrittenAuthority<'_>| match &authority.kind {
         Kind::Imported(imported) => Authority::Imported(imported.clone()),
+        Kind::AcmPca(cas) => Authority::AcmPca(AcmPcaAuthority {
+            cas: cas.iter().map(|ca| ca.value.clone()).collect(),
+        }),
         Kind::TrustOnly(trust_only) => Authority::TrustOnly(trust_only.clone()),
         Kind::Local(local) => {
             let parent = local.parent.as_ref().and_then(|parent| {
@@ -254,6 +267,14 @@ pub fn resolve(written: &Written<'_>, problems: &Problems) -> IndexMap<Authority
         .map(|authority| (authority.name.value.clone(), resolve(authority)))
         .collect();
     break_cycles(written, &mut authorities, problems);
+    let cas = written.authorities.iter().flat_map(|authority| {
+        let cas = match &authority.kind {
+            Kind::AcmPca(cas) => cas.as_slice(),
+            _ => &[],
+        };
+        cas.iter().map(|ca| (authority.name.value.as_str(), ca))
+    });
+    acm_pca::told_twice(cas, problems);
     authorities
 }
 
@@ -287,7 +308,7 @@ fn may_sign(
     problems.push(
         Problem::error(place.span.clone(), format!("`{name}` cannot sign `{child}`"))
             .related(parent.name.span.clone(), "trusted only: there is no key")
-            .help("choose a local authority as parent"),
+            .help("choose one that signs as parent"),
     );
     None
 }

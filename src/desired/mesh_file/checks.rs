@@ -20,6 +20,10 @@ use crate::x509::key::KeyAlgorithm;
 /// The most CAs above one that signs leaves: rustls-webpki follows six intermediates.
 const MAX_ABOVE: usize = 6;
 
+/// The same where the topmost is of AWS Private CA, which signs a CA with at most three below it
+/// (`SubordinateCACertificate_PathLen3/V1`).
+const MAX_ABOVE_BELOW_AWS: usize = 4;
+
 /// Judges `desired`, which is what `written` means so far as it means anything.
 pub fn check(written: &Written<'_>, desired: &Desired, problems: &Problems) {
     let mesh = Mesh { written, desired, problems };
@@ -93,11 +97,14 @@ impl<'a> Mesh<'a> {
     fn depths(&self) {
         for authority in &self.written.authorities {
             let name = &authority.name.value;
-            let above = self.desired.above(name).take(MAX_ABOVE + 1).count();
-            if above > MAX_ABOVE {
-                let message = format!(
-                    "`{name}` stands below more than {MAX_ABOVE} CAs; verifiers follow no more"
-                );
+            let top = self.desired.authorities.get(self.desired.root_of(name));
+            let (most, why) = match top {
+                Some(Authority::AcmPca(_)) => (MAX_ABOVE_BELOW_AWS, "AWS Private CA signs for"),
+                _ => (MAX_ABOVE, "verifiers follow"),
+            };
+            let above = self.desired.above(name).take(most + 1).count();
+            if above > most {
+                let message = format!("`{name}` stands below more than {most} CAs; {why} no more");
                 self.problems.push(
                     Problem::error(authority.name.span.clone(), message)
                         .help("choose a parent that is closer to the root"),

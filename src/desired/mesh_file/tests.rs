@@ -226,6 +226,7 @@ fn named_files_are_listed_with_their_places() {
             ("/mesh/bought/cert.pem", "certificate", "bought/cert.pem"),
             ("/etc/bought/key.pem", "key", "/etc/bought/key.pem"),
             ("/mesh/partner.pem", "certificates", "partner.pem"),
+            ("/mesh/rented.pem", "certificates", "rented.pem"),
         ]
     );
 }

@@ -15,19 +15,13 @@ fn authorities_that_cannot_be() {
             (
                 "  a: {locl: {}}\n",
                 &[
-                    "5:7 error: an authority has no field `locl` -> did you mean `local`? (known here: local, trustOnly)",
-                ],
-            ),
-            (
-                "  a: {acmPca: {arn: x}}\n",
-                &[
-                    "5:7 error: `acmPca` is not in this version of certctl; it knows local and trustOnly",
+                    "5:7 error: an authority has no field `locl` -> did you mean `local`? (known here: local, acmPca, trustOnly)",
                 ],
             ),
             (
                 "  a: {daemon: {address: x}}\n",
                 &[
-                    "5:7 error: `daemon` is not in this version of certctl; it knows local and trustOnly",
+                    "5:7 error: `daemon` is not in this version of certctl; it knows local, acmPca and trustOnly",
                 ],
             ),
             (
@@ -131,7 +125,7 @@ fn authorities_that_cannot_be() {
             ),
             (
                 "  a: {local: {parent: p}}\n  p: {trustOnly: {certificates: x}}\n",
-                &["5:23 error: `p` cannot sign `a` -> choose a local authority as parent"],
+                &["5:23 error: `p` cannot sign `a` -> choose one that signs as parent"],
             ),
             (
                 "  a: {trustOnly: {certificates: x}}\n",
@@ -214,4 +208,67 @@ fn authorities_that_cannot_be() {
             ),
         ],
     );
+}
+
+#[test]
+fn private_cas_that_cannot_be() {
+    const REGION: &str = "arn:aws:acm-pca:us-east-2:111122223333:certificate-authority";
+    let head = "version: 1\ntrustDomain: d\nvirtualNodes: {n: {authority: a}}\nauthorities:\n";
+    let example = format!("{REGION}/11223344-1234-1122-2233-112233445566");
+    let is_no_arn = format!(
+        "5:21 error: \"x\" is no ARN of a private CA: it has not six parts; it should be like {example}"
+    );
+    let cases: &[(String, &[&str])] = &[
+        ("  a: {acmPca: }\n".into(), &["5:13 error: `acmPca` needs a field `arn`"]),
+        (
+            "  a: {acmPca: []}\n".into(),
+            &["5:15 error: `acmPca` lists no CA -> write `acmPca: {arn: …}`, or remove it"],
+        ),
+        ("  a: {acmPca: {arn: x}}\n".into(), &[&is_no_arn]),
+        (
+            format!("  a: {{acmPca: {{arn: {REGION}/1}}, local: {{}}}}\n"),
+            &[
+                "5:7 error: an authority is of one kind, and this has two -> make it two authorities, or remove one of the two",
+            ],
+        ),
+        (
+            format!("  a: {{acmPca: {{arn: {REGION}/1, region: us-west-2}}}}\n"),
+            &[
+                "5:93 error: the CA is in us-east-2, as its ARN says -> remove `region`: the ARN has it",
+            ],
+        ),
+        (
+            format!("  a:\n    acmPca:\n    - {{arn: {REGION}/1}}\n    - {{arn: {REGION}/1}}\n"),
+            &["8:13 error: this CA is in the list twice -> remove one of the two"],
+        ),
+        (
+            format!("  a: {{acmPca: {{arn: {REGION}/1}}}}\n  b: {{acmPca: {{arn: {REGION}/1}}}}\n"),
+            &["6:21 error: this CA is `a` already -> let its nodes have the authority `a`"],
+        ),
+        (
+            format!(
+                "  a:\n    acmPca:\n      arn: {REGION}/1\n      rates: {{issue: 0, get: 1e9}}\n      maxCertificatesPerHour: no\n      pricePerCertificate: $1\n      endpoint: localhost\n      template: RootCACertificate/V1\n      tmplate: x\n"
+            ),
+            &[
+                r#"8:22 error: "0" is not a whole number from 1 to 10000"#,
+                r#"8:30 error: "1e9" is not a whole number from 1 to 10000"#,
+                r#"9:31 error: "no" is not a whole number from 1 to 4294967295"#,
+                r#"10:28 error: "$1" is no price; write a number with a point, as 0.058"#,
+                r#"11:17 error: "localhost" does not begin with https:// or http://; write the service's URL, as https://acm-pca.example.com"#,
+                r#"12:17 error: "RootCACertificate/V1" is no template that leaves are made from; there are BlankEndEntityCertificate_CriticalBasicConstraints_APIPassthrough/V1, EndEntityCertificate_APIPassthrough/V1, EndEntityCertificate/V1"#,
+                "13:7 error: `acmPca` has no field `tmplate` -> did you mean `template`? (known here: arn, region, endpoint, certificates, template, rates, maxCertificatesPerHour, pricePerCertificate)",
+            ],
+        ),
+        (
+            format!(
+                "  a: {{acmPca: {{arn: {REGION}/1}}}}\n  b: {{local: {{parent: a}}}}\n  c: {{local: {{parent: b}}}}\n  d: {{local: {{parent: c}}}}\n  e: {{local: {{parent: d}}}}\n  f: {{local: {{parent: e}}}}\n"
+            ),
+            &[
+                "10:3 error: `f` stands below more than 4 CAs; AWS Private CA signs for no more -> choose a parent that is closer to the root",
+            ],
+        ),
+    ];
+    let cases: Vec<(&str, &[&str])> =
+        cases.iter().map(|(text, told)| (text.as_str(), *told)).collect();
+    told_for_each(head, &cases);
 }
