@@ -14,6 +14,7 @@ use crate::x509::key::{KeyAlgorithm, PrivateKey};
 use crate::x509::profile::LeafProfile;
 use crate::x509::verification::Roots;
 
+pub mod cost;
 pub mod queue;
 pub mod schedule;
 pub mod transition;

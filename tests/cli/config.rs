@@ -264,3 +264,35 @@ fn a_distrusted_authority_is_marked_and_trusted_by_nobody() {
     assert_eq!(distrusted, [None, Some(true), Some(true)]);
     assert_eq!(answer["mesh"]["nodes"][0]["trust"], serde_json::json!(["a"]));
 }
+
+#[test]
+fn what_a_private_ca_will_cost_is_estimated() {
+    let directory = tempfile::tempdir().unwrap();
+    let mesh = |fields: &str| {
+        let text = format!(
+            "version: 1\ntrustDomain: example.org\nauthorities:\n  rented:\n    acmPca: {{arn: \
+             \"arn:aws:acm-pca:us-east-2:111122223333:certificate-authority/1\"{fields}}}\n\
+             virtualNodes:\n  front: {{}}\n  blue: {{lifetime: 7d}}\n"
+        );
+        check(&written(&directory, &text), "")
+    };
+    let run = mesh("");
+    assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""));
+    let told = "rented signs 2 certificates at first, then about 62 in 30 days (one each time 55 % \
+                of a lifetime is over): ";
+    let told_of = |run: &Run, what: &str| {
+        let line = format!("\n{told}{what}\n");
+        assert!(run.stdout.contains(&line), "{}", run.stdout);
+    };
+    told_of(&run, "it has no pricePerCertificate to say what that costs");
+    told_of(&mesh(", pricePerCertificate: 0.5"), "31.17 by its pricePerCertificate");
+    let braked = mesh(", pricePerCertificate: 0.5, maxCertificatesPerHour: 1");
+    told_of(
+        &braked,
+        "31.17 by its pricePerCertificate; its maxCertificatesPerHour of 1 would hold that up",
+    );
+    let run = check(&directory.path().join("mesh.yaml"), "-o json");
+    let answer: Value = serde_json::from_str(&run.stdout).unwrap();
+    let cost = &answer["mesh"]["costs"][0];
+    assert_eq!((&cost["certificatesAtFirst"], &cost["isBraked"]), (&2.into(), &true.into()));
+}

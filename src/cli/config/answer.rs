@@ -9,6 +9,7 @@ use crate::desired::{
     Authority, Backend, Caller, Desired, Identity, Listener, ListenerMode, TrustSet,
 };
 use crate::identity::NodeName;
+use crate::rotation::cost::{Cost, costs};
 use crate::time::in_words;
 
 #[derive(Serialize)]
@@ -39,6 +40,8 @@ pub struct Mesh {
     clock_skew: String,
     authorities: Vec<AuthorityLine>,
     nodes: Vec<NodeLine>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    costs: Vec<CostLine>,
 }
 
 #[derive(Serialize)]
@@ -54,6 +57,19 @@ struct AuthorityLine {
     key_algorithm: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     lifetime: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct CostLine {
+    authority: String,
+    certificates_at_first: u32,
+    certificates_per_month: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cost_per_month: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_certificates_per_hour: Option<u32>,
+    is_braked: bool,
 }
 
 #[derive(Serialize)]
@@ -120,7 +136,42 @@ impl Mesh {
                 })
                 .collect(),
             nodes: desired.identities.values().map(NodeLine::of).collect(),
+            costs: costs(desired).iter().map(CostLine::of).collect(),
         }
+    }
+}
+
+impl CostLine {
+    fn of(cost: &Cost) -> Self {
+        let to_cents = |amount: f64| (amount * 100.0).round() / 100.0;
+        Self {
+            authority: cost.authority.to_string(),
+            certificates_at_first: cost.at_first,
+            certificates_per_month: cost.each_month.round(),
+            cost_per_month: cost.monthly().map(to_cents),
+            max_certificates_per_hour: cost.most_each_hour,
+            is_braked: cost.is_braked(),
+        }
+    }
+
+    /// One sentence, and another one where the brake would hold up the mesh.
+    fn in_words(&self) -> String {
+        let Self {
+            authority, certificates_at_first: first, certificates_per_month: monthly, ..
+        } = self;
+        let price = match self.cost_per_month {
+            Some(cost) => format!("{cost:.2} by its pricePerCertificate"),
+            None => "it has no pricePerCertificate to say what that costs".to_owned(),
+        };
+        let brake = match self.max_certificates_per_hour.filter(|_| self.is_braked) {
+            Some(most) => format!("; its maxCertificatesPerHour of {most} would hold that up"),
+            None => String::new(),
+        };
+        let first = counted(*first as usize, "certificate", "certificates");
+        format!(
+            "{authority} signs {first} at first, then about {monthly} in 30 days (one each time \
+             55 % of a lifetime is over): {price}{brake}\n"
+        )
     }
 }
 
@@ -222,6 +273,7 @@ pub fn in_tables(answer: &Answer, mesh: &Mesh) -> String {
         }
         text += &format!("{nodes}\n");
     }
+    text.extend(mesh.costs.iter().map(CostLine::in_words));
     let warnings = match answer.problems.len() {
         0 => String::new(),
         some => format!(", {}", counted(some, "warning", "warnings")),
