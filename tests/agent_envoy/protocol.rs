@@ -267,6 +267,23 @@ fn a_node_that_is_named_once_is_remembered_for_the_stream() {
     }
 }
 
+/// It says which version it has, which is the one that there is, and is answered all the same.
+#[test]
+fn an_envoy_that_comes_back_is_answered_though_nothing_has_changed() {
+    for source in [STATE_OF_THE_WORLD, DELTA] {
+        let mut agent = Agent::start(MESH, "");
+        agent.settled();
+        let [own, trust] = ["blue", "callers:blue"].map(|name| source.secret(name));
+        let envoy = Bootstrap::new(&agent).serving("inbound", &own, &trust).start(&agent, "blue");
+        accepted(&agent, "blue", 2);
+        let taken = updates(&envoy, "blue");
+        agent.kill();
+        agent = agent.again("");
+        accepted(&agent, "blue", 2);
+        assert!(updates(&envoy, "blue") > taken, "{}", source.api);
+    }
+}
+
 /// Neither kind of stream closes what was open: state of the world is silent, delta's removal is
 /// acknowledged and the certificate stays.
 #[test]

@@ -24,6 +24,11 @@ impl Authority {
         Self { certificate, issuer: Issuer::new(parameters, key) }
     }
 
+    /// Its key, in PEM.
+    pub fn key(&self) -> String {
+        self.issuer.key().serialize_pem()
+    }
+
     /// A CA below this one, with the same kind of key.
     pub fn intermediate(&self, name: &str) -> Self {
         let (parameters, key) = certificate_authority(name, self.issuer.key().algorithm());
@@ -48,16 +53,33 @@ impl Authority {
 
     /// The same with these URIs as its names.
     pub fn leaf_of(&self, key: &KeyPair, uris: &[&str]) -> String {
-        let mut parameters = CertificateParams::default();
-        parameters.distinguished_name = DistinguishedName::new();
-        let uri = |uri: &&str| SanType::URI((*uri).try_into().expect("ASCII"));
-        parameters.subject_alt_names = uris.iter().map(uri).collect();
-        parameters.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        parameters.extended_key_usages =
-            vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
-        parameters.use_authority_key_identifier_extension = true;
+        self.sign(leaf(uris), key)
+    }
+
+    /// The same as it was years ago.
+    pub fn expired(&self, key: &KeyPair) -> String {
+        let mut parameters = leaf(&["spiffe://tests.example/node"]);
+        parameters.not_before = rcgen::date_time_ymd(2020, 1, 1);
+        parameters.not_after = rcgen::date_time_ymd(2020, 1, 2);
+        self.sign(parameters, key)
+    }
+
+    fn sign(&self, parameters: CertificateParams, key: &KeyPair) -> String {
         parameters.signed_by(key, &self.issuer).expect("a certificate").pem()
     }
+}
+
+/// Everything about a leaf but its key.
+fn leaf(uris: &[&str]) -> CertificateParams {
+    let mut parameters = CertificateParams::default();
+    parameters.distinguished_name = DistinguishedName::new();
+    let uri = |uri: &&str| SanType::URI((*uri).try_into().expect("ASCII"));
+    parameters.subject_alt_names = uris.iter().map(uri).collect();
+    parameters.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    parameters.extended_key_usages =
+        vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+    parameters.use_authority_key_identifier_extension = true;
+    parameters
 }
 
 pub fn p256() -> KeyPair {

@@ -6,10 +6,13 @@ mod support;
 
 mod authority;
 mod mutual_tls;
+mod scripted;
 
+mod accepted;
 mod bootstrap;
 mod chains;
 mod ed25519;
 mod key_algorithms;
+mod sds;
 mod validation_contexts;
 mod verify;

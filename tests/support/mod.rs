@@ -12,6 +12,7 @@ pub mod process;
 pub mod program;
 pub mod sds_client;
 pub mod sds_fleet;
+pub mod sds_script;
 pub mod sds_stub;
 pub mod site;
 pub mod tools;

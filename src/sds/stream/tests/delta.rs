@@ -85,6 +85,18 @@ fn an_answer_counts_for_what_was_in_no_response_since() {
 }
 
 #[test]
+fn a_rejection_of_what_another_stream_was_sent_counts_for_nothing() {
+    let mut table = Table::of(&[("a", "1")]);
+    let (mut other, _) = stream(&["a"], &table);
+    let (mut stream, update) = stream(&["a"], &table);
+    table.set("a", "2");
+    let foreign = other.update(&table);
+    assert_eq!(stream.request(reject(&foreign)), Ok(vec![]));
+    assert_eq!(stream.request(answer(&update)), Ok(vec![accepted("a")]));
+    assert_eq!(content(&stream.update(&table)), ["a=2"]);
+}
+
+#[test]
 fn a_rejected_version_is_not_sent_again_until_the_content_changes() {
     let mut table = Table::of(&[("a", "1")]);
     let (mut stream, update) = stream(&["a"], &table);

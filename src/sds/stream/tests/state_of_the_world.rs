@@ -143,6 +143,19 @@ fn newer_content_goes_out_at_once_and_an_answer_to_the_older_counts_for_nothing(
 }
 
 #[test]
+fn a_rejection_of_what_another_stream_was_sent_counts_for_nothing() {
+    let mut table = Table::of(&[("default", "1")]);
+    let (mut other, _) = stream(&["default"], &table);
+    let (mut stream, update) = stream(&["default"], &table);
+    table.set("default", "2");
+    let foreign = nonce(&other.update(&table));
+    assert_eq!(stream.request(reject(&["default"], &foreign)), Ok(vec![]));
+    let notes = stream.request(answer(&["default"], &nonce(&update)));
+    assert_eq!(notes, Ok(vec![accepted("default")]));
+    assert_eq!(content(&stream.update(&table)), ["default=2"]);
+}
+
+#[test]
 fn names_that_came_with_a_stale_nonce_come_again_and_are_not_lost() {
     let mut table = Table::of(&[("a", "1"), ("b", "1")]);
     let (mut stream, first) = stream(&["a"], &table);
