@@ -40,7 +40,7 @@ fn a_planned_restart_leaves_no_gap() {
         times.push(begun.elapsed());
         assert_eq!(pair.in_use(), before, "the successor serves what there was");
         pair.renew();
-        pair.agent.until("the successor renews", |_| pair.agent.serial("blue") != before[1]);
+        pair.renewed(&before);
         pair.in_use();
     }
     println!("from the start of the successor until streams were back: {}", summary(times));

@@ -64,6 +64,16 @@ impl Pair {
         program::run(self.agent.directory(), "renew --sds sds.sock --all").done();
     }
 
+    /// Waits until both have other certificates than these: until then the one that is later may still
+    /// change under whoever looks.
+    pub fn renewed(&self, before: &[String; 2]) {
+        self.agent.until("both are renewed", |status| {
+            let nodes = status["nodes"].as_array().expect("a list");
+            let serial = |place: usize| nodes[place]["certificate"]["serial"].as_str();
+            [0, 1].iter().all(|place| serial(*place) != Some(&before[*place]))
+        });
+    }
+
     /// Waits until what the agent serves is in use: blue's leaf on the wire, front's in its Envoy.
     /// Returns both serial numbers.
     pub fn in_use(&self) -> [String; 2] {
