@@ -1,5 +1,6 @@
 //! One caller, for as long as its connection lasts.
 
+use std::cell::Cell;
 use std::fmt::{self, Write as _};
 use std::io;
 use std::net::SocketAddr;
@@ -36,6 +37,28 @@ impl Attested {
     pub(super) fn new(attestor: Arc<Attestor>, presented: Presented) -> Self {
         let (seen, told_of) = (Mutex::default(), AtomicBool::new(false));
         Self { attestor, presented, seen, told_of }
+    }
+
+    /// What was seen under this index.
+    fn seen(&self, index: &Index) -> Option<View> {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.as_ref().filter(|(number, _)| *number == index.number).map(|(_, view)| view.clone())
+    }
+
+    fn look(&self, index: &Index, sha256: impl Fn(&Process) -> Option<String>) -> View {
+        match &self.presented {
+            Presented::Process(process) => index.for_process(&process.facts, || sha256(process)),
+            _ => index.for_anybody(),
+        }
+    }
+
+    fn keep(&self, index: &Index, view: View) -> View {
+        if view.is_empty() {
+            self.tell(index);
+        }
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some((index.number, view.clone()));
+        view
     }
 
     /// Says once that it may have nothing, and what it would have taken.
@@ -86,23 +109,24 @@ impl Caller for Attested {
 
     fn view(&self) -> View {
         let index = self.attestor.index();
-        let seen = || self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((number, view)) = &*seen()
-            && *number == index.number
-        {
-            return view.clone();
+        self.seen(&index).unwrap_or_else(|| {
+            let view = self.look(&index, |process| self.attestor.hashes.sha256(process));
+            self.keep(&index, view)
+        })
+    }
+
+    fn view_at_once(&self) -> Option<View> {
+        let index = self.attestor.index();
+        if let Some(view) = self.seen(&index) {
+            return Some(view);
         }
-        let view = match &self.presented {
-            Presented::Process(process) => {
-                index.for_process(&process.facts, || self.attestor.hashes.sha256(process))
-            }
-            _ => index.for_anybody(),
-        };
-        if view.is_empty() {
-            self.tell(&index);
-        }
-        *seen() = Some((index.number, view.clone()));
-        view
+        let unread = Cell::new(false);
+        let view = self.look(&index, |process| {
+            let known = self.attestor.hashes.known(process);
+            unread.set(unread.get() || known.is_none());
+            known
+        });
+        (!unread.get()).then(|| self.keep(&index, view))
     }
 }
 

@@ -29,25 +29,25 @@ impl Hashes {
     /// is too large, or where the process is no longer the one that was looked at. Takes as long
     /// as reading the file does, the first time.
     pub(super) fn sha256(&self, process: &Process) -> Option<String> {
-        let program = process.program?;
-        if let Some(known) = self.known(program) {
+        if let Some(known) = self.known(process) {
             return Some(known);
         }
-        off_the_async_threads(|| {
-            let _one = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
-            self.known(program).or_else(|| {
-                let hash = read(process, program)?;
-                let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-                if known.len() == MAX_KNOWN {
-                    known.pop_front();
-                }
-                known.push_back((program, hash.clone()));
-                Some(hash)
-            })
+        let program = process.program?;
+        let _one = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
+        self.known(process).or_else(|| {
+            let hash = read(process, program)?;
+            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            if known.len() == MAX_KNOWN {
+                known.pop_front();
+            }
+            known.push_back((program, hash.clone()));
+            Some(hash)
         })
     }
 
-    fn known(&self, program: FileIdentity) -> Option<String> {
+    /// The same if the program was read before. Never blocks.
+    pub(super) fn known(&self, process: &Process) -> Option<String> {
+        let program = process.program?;
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.iter().find(|(of, _)| *of == program).map(|(_, hash)| hash.clone())
     }
@@ -84,13 +84,4 @@ fn digest(file: &File, size: u64) -> io::Result<String> {
         let _ = write!(hexadecimal, "{byte:02x}");
     }
     Ok(hexadecimal)
-}
-
-/// Lets this thread's other tasks move to another one meanwhile.
-fn off_the_async_threads<T>(work: impl FnOnce() -> T) -> T {
-    use tokio::runtime::{Handle, RuntimeFlavor};
-    match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
-        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
-        _ => work(),
-    }
 }

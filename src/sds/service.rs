@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use futures_util::{Stream, StreamExt};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tonic::transport::server::Connected;
 
@@ -31,7 +31,7 @@ mod session;
 mod small_frames;
 
 use connection::Connection;
-use limits::{Allowance, MOST_CONNECTIONS, PAUSE_AFTER_ERROR, Pace};
+use limits::{Allowance, LOOKED_AT, MOST_CONNECTIONS, PAUSE_AFTER_ERROR, Pace};
 
 /// What names stand for.
 pub trait Resources: Debug + Send + Sync {
@@ -77,6 +77,8 @@ pub struct Service {
 struct Shared {
     service: Service,
     allowance: Allowance,
+    /// Callers that are being looked at anew.
+    looking: Semaphore,
     /// Turns true when everything is to end.
     ending: watch::Receiver<bool>,
 }
@@ -95,7 +97,12 @@ pub async fn serve<C>(
     C: AsyncRead + AsyncWrite + Connected<ConnectInfo = Arc<dyn Caller>> + Send + Unpin + 'static,
 {
     let (end, ending) = watch::channel(false);
-    let shared = Arc::new(Shared { service, allowance: Allowance::default(), ending });
+    let shared = Arc::new(Shared {
+        service,
+        allowance: Allowance::default(),
+        looking: Semaphore::new(LOOKED_AT),
+        ending,
+    });
     let mut connections = pin!(connections.fuse());
     let mut shutdown = pin!(shutdown);
     let mut open = JoinSet::new();

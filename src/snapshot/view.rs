@@ -78,8 +78,14 @@ pub trait Caller: Send + Sync + fmt::Debug {
         self.in_words()
     }
 
-    /// What it may see now; the mesh decides, and the mesh changes.
+    /// What it may see now; the mesh decides, and the mesh changes. May block, where that hangs on
+    /// something that has to be read first.
     fn view(&self) -> View;
+
+    /// The same where nothing has to be read; none where [`view`](Self::view) may block.
+    fn view_at_once(&self) -> Option<View> {
+        Some(self.view())
+    }
 }
 
 #[cfg(test)]

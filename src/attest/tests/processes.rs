@@ -136,6 +136,27 @@ fn a_process_is_known_by_its_user_its_program_and_its_hash() {
 }
 
 #[test]
+fn what_hangs_on_a_program_that_was_not_read_is_not_known_at_once() {
+    let place = Place::new();
+    let program = place.program("envoy");
+    let (_running, stream) = place.run(&mut place.calling(&program));
+    let uid = geteuid().as_raw();
+    let of_uid = process(|selectors| selectors.uid = Some(uid));
+    let (mesh, attestor) = mesh(&[("front", vec![of_uid.clone()])]);
+    let caller = attestor.process(stream.as_fd());
+    assert_eq!(names(&caller.view_at_once().unwrap()), ["front"]);
+    // An edit, while it is connected.
+    let of_program = |hash: &str| process(|selectors| selectors.sha256 = Some(hash.to_owned()));
+    grant(&mesh, &[("blue", vec![of_program(&sha256(&program))])]);
+    assert!(caller.view_at_once().is_none());
+    assert_eq!(names(&caller.view()), ["blue", "front"]);
+    assert_eq!(names(&caller.view_at_once().unwrap()), ["blue", "front"]);
+    // What was read once is known, whoever asks and whatever hangs on it.
+    grant(&mesh, &[("green", vec![of_program(&"0".repeat(64))])]);
+    assert_eq!(names(&caller.view_at_once().unwrap()), ["blue", "front"]);
+}
+
+#[test]
 fn a_program_replaced_while_it_runs_is_still_itself() {
     let place = Place::new();
     let program = place.program("envoy");

@@ -62,6 +62,10 @@ pub const FIRST_STREAM_WITHIN: Duration = Duration::from_secs(10);
 /// How long connections may take to close at the end of the service.
 pub const GRACE: Duration = Duration::from_millis(500);
 
+/// How many callers are looked at anew at once, where that takes reading: mostly they wait for the
+/// same program to be read, and threads that may block are also for making certificates.
+pub(super) const LOOKED_AT: usize = 4;
+
 /// How long no connection is taken after one could not be: out of descriptors, a pause is all that
 /// helps.
 pub const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(50);

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use futures_util::stream;
@@ -13,7 +14,7 @@ use tonic::Status;
 use super::connection::{Open, trailers};
 use super::limits::{COST_OF_NAME, Drawn, FREE_BYTES, FREE_NAMES, NAMES_OF_A_REQUEST, Pace};
 use super::requests::{Requests, out_of_memory};
-use super::{Resources, note};
+use super::{Resources, Shared, note};
 use crate::boards::{Recipient, RecipientView, Wait};
 use crate::identity::NodeName;
 use crate::sds::resource::Resolution;
@@ -115,10 +116,27 @@ impl<P: Protocol> Session<P> {
                 let names = self.protocol.names().len();
                 rest(&self.open.requests, names).await;
             }
-            if let Some(response) = self.update() {
+            let view = self.view().await?;
+            if let Some(response) = self.update(&view) {
                 self.pay()?;
                 self.answered = true;
                 return Ok(response);
+            }
+        }
+    }
+
+    /// What its caller may see now. Where something has to be read for that, which may take its time,
+    /// others are served meanwhile.
+    async fn view(&mut self) -> Result<View, End> {
+        loop {
+            if let Some(view) = self.open.caller.view_at_once() {
+                return Ok(view);
+            }
+            let look = look(Arc::clone(&self.open.shared), Arc::clone(&self.open.caller));
+            tokio::select! {
+                biased;
+                _ = self.ending.wait_for(|ending| *ending) => return Err(End(Status::ok(""))),
+                looked = look => looked.map_err(End)?,
             }
         }
     }
@@ -150,10 +168,9 @@ impl<P: Protocol> Session<P> {
     }
 
     /// Looks at what there is now. First is said what to watch for, so that nothing changes unseen.
-    fn update(&mut self) -> Option<Response> {
+    fn update(&mut self, view: &View) -> Option<Response> {
         let service = &self.open.shared.service;
         let caller = &*self.open.caller;
-        let view = caller.view();
         let hints = self.hints.as_ref().map(|hints| hints.each_ref().map(String::as_str));
         let hints = hints.as_ref().map_or(&[][..], |hints| &hints[..]);
         let resources = &*service.resources;
@@ -162,10 +179,10 @@ impl<P: Protocol> Session<P> {
             false => Vec::new(),
         };
         for name in self.protocol.names() {
-            nodes.extend(resources.depends_on(name, &view, hints));
+            nodes.extend(resources.depends_on(name, view, hints));
         }
         self.watcher.watch(&nodes);
-        let update = self.protocol.update(&Seen { resources, caller, view: &view, hints });
+        let update = self.protocol.update(&Seen { resources, caller, view, hints });
         self.waits.retain(|(node, _)| update.awaits.contains(node));
         for node in update.awaits {
             if !self.waits.iter().any(|(waited, _)| *waited == node) {
@@ -186,6 +203,17 @@ impl<P: Protocol> Session<P> {
             }
         }
     }
+}
+
+/// Has what a caller may see looked at on a thread that may block.
+async fn look(shared: Arc<Shared>, caller: Arc<dyn Caller>) -> Result<(), Status> {
+    // Never closed. Streams that wait here may find that what was read for another will do.
+    let _place = shared.looking.acquire().await;
+    if caller.view_at_once().is_some() {
+        return Ok(());
+    }
+    let looked = tokio::task::spawn_blocking(move || drop(caller.view())).await;
+    looked.map_err(|_| Status::unavailable("the caller could not be looked at"))
 }
 
 /// Lets others go first, and keeps to the pace of requests; this one is about so many names.
@@ -214,7 +242,8 @@ impl Offer for Seen<'_> {
         let resolution = self.resources.resolve(name, self.view, self.hints);
         // What was found may be newer than the view: it is sent to whom it is granted still. The
         // mesh has changed then, and wakes this stream again.
-        if matches!(resolution, Resolution::Ready(_)) && self.caller.view() != *self.view {
+        let is_ready = matches!(resolution, Resolution::Ready(_));
+        if is_ready && self.caller.view_at_once().as_ref() != Some(self.view) {
             let why = "what the caller may have is just changing".to_owned();
             return Resolution::Held { awaits: None, why };
         }

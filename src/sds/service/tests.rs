@@ -3,6 +3,7 @@
 mod hostile;
 mod limits;
 mod log;
+mod looked_at;
 mod raw;
 mod served;
 mod support;

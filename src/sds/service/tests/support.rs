@@ -119,13 +119,13 @@ impl Caller for Stranger {
 
 /// A connection, as the listening side makes it.
 #[derive(Debug)]
-struct Attested(UnixStream, Arc<Mutex<View>>);
+struct Attested(UnixStream, Arc<dyn Caller>);
 
 impl Connected for Attested {
     type ConnectInfo = Arc<dyn Caller>;
 
     fn connect_info(&self) -> Arc<dyn Caller> {
-        Arc::new(Stranger(Arc::clone(&self.1)))
+        Arc::clone(&self.1)
     }
 }
 
@@ -163,6 +163,8 @@ pub(super) struct Running {
     mesh: Published,
     table: Arc<Table>,
     pub(super) view: Arc<Mutex<View>>,
+    /// Who connects next, where that is not just anybody.
+    pub(super) next: Arc<Mutex<Option<Arc<dyn Caller>>>>,
     pub(super) demand: Demand,
     pub(super) deliveries: Deliveries,
     end: Option<oneshot::Sender<()>>,
@@ -193,16 +195,20 @@ impl Running {
             demand: demand.clone(),
             deliveries: deliveries.clone(),
         };
-        let granted = Arc::clone(&shown);
-        let connections = UnixListenerStream::new(listener)
-            .map(move |stream| Ok(Attested(stream?, Arc::clone(&granted))));
+        let next = Arc::<Mutex<Option<Arc<dyn Caller>>>>::default();
+        let (granted, particular) = (Arc::clone(&shown), Arc::clone(&next));
+        let connections = UnixListenerStream::new(listener).map(move |stream| {
+            let caller = particular.lock().unwrap().take();
+            let caller = caller.unwrap_or_else(|| Arc::new(Stranger(Arc::clone(&granted))));
+            Ok(Attested(stream?, caller))
+        });
         let (end, ended) = oneshot::channel::<()>();
         let shutdown = async move {
             let _ = ended.await;
         };
         let serving = tokio::spawn(serve(service, connections, shutdown));
         let end = Some(end);
-        Self { directory, mesh, table, view: shown, demand, deliveries, end, serving }
+        Self { directory, mesh, table, view: shown, next, demand, deliveries, end, serving }
     }
 
     /// Gives a name a content of its own, and wakes who watches its node.
