@@ -7,6 +7,7 @@ use clap::Args;
 use miette::{IntoDiagnostic, Report as Failure, WrapErr, miette};
 
 use super::named::node;
+use super::output::write_whole;
 use super::{Console, MeshFileArgument, Outcome};
 use crate::envoy::{Address, Document, Extent, Host, Options, Source, configuration};
 use crate::identity::NodeName;
@@ -100,7 +101,7 @@ impl Envoy {
                     .wrap_err_with(|| failed(directory))?;
                 for document in &documents {
                     let path = directory.join(&document.name);
-                    std::fs::write(&path, &document.text)
+                    write_whole(&path, document.text.as_bytes())
                         .into_diagnostic()
                         .wrap_err_with(|| failed(&path))?;
                     console.note(&format!("wrote {}", path.display()));

@@ -1,5 +1,8 @@
 //! `certctl envoy`.
 
+use std::fs::File;
+use std::io::Read;
+
 use crate::support::site::Site;
 
 const FRONT: &str = include_str!("../fixtures/envoy/front.yaml");
@@ -38,6 +41,18 @@ fn in_file_mode_the_secrets_follow_the_bootstrap() {
     for name in names {
         assert!(printed.contains(&site.text(&format!("here/{name}")).replace("here/", "")));
     }
+}
+
+#[test]
+fn an_envoy_that_reads_a_file_reads_all_of_it_while_it_is_written_anew() {
+    let site = Site::colorapp();
+    site.certctl("envoy front -o here").done();
+    let mut opened = File::open(site.path("here/front.yaml")).unwrap();
+    site.certctl("envoy front -o here --listen 127.0.0.1:81").done();
+    let mut before = String::new();
+    opened.read_to_string(&mut before).unwrap();
+    assert_eq!(before, FRONT);
+    assert!(site.text("here/front.yaml").contains("port_value: 81"));
 }
 
 #[test]
