@@ -8,7 +8,7 @@ use tokio::sync::{Mutex, Notify, mpsc};
 use super::places::Places;
 use super::shift::{Shift, Standing};
 use super::signals::{Asked, Signals};
-use super::sockets::{Bound, close, wanted};
+use super::sockets::{Bound, apart, close, wanted};
 use super::task::Task;
 use super::{AgentError, Options, check_nodes};
 use crate::attest::Attestor;
@@ -105,12 +105,12 @@ impl Agent {
         let theirs = predecessor.iter().flat_map(Received::listeners);
         let there: Vec<_> = inherited.iter().chain(theirs).collect();
         // Bound before anything else is done, so that whoever calls already waits in the queue.
-        let bound = Bound::missing(options, &there)?;
+        let bound = Bound::missing(options, &there).await?;
         let serves = there.into_iter().chain(bound.listeners()).map(Listener::in_words).collect();
         let (mut listeners, shift) =
             Self::take_up(&standing, serves, predecessor, inherited).await?;
         listeners.extend(bound.keep());
-        let listeners = Arc::new(wanted(options, listeners));
+        let listeners = Arc::new(wanted(options, listeners).await);
         let service = Some(serve(&standing, &shift.snapshot, &listeners)?);
         let occupied = Arc::new(Mutex::new(Occupied { service, shift: Some(shift) }));
         Ok(Self { listeners, occupied, standing })
@@ -144,7 +144,8 @@ impl Agent {
         failed: &mut mpsc::UnboundedReceiver<AgentError>,
     ) -> Result<(), AgentError> {
         let mut holder = self.clone();
-        let server = HandoverServer::bind(&self.standing.places.meeting_point)?;
+        let place = self.standing.places.meeting_point.clone();
+        let server = apart(move || HandoverServer::bind(&place)).await??;
         let mut replaced = std::pin::pin!(server.serve(&self.listeners, &mut holder));
         loop {
             tokio::select! {
@@ -181,7 +182,9 @@ impl Agent {
         if let Some(shift) = shift {
             shift.end().await;
         }
-        close(Arc::into_inner(self.listeners).unwrap_or_default());
+        let listeners = Arc::into_inner(self.listeners).unwrap_or_default();
+        // What could not be closed is told of there.
+        let _ = apart(|| close(listeners)).await;
     }
 
     fn log_start(&self, nodes: usize) {

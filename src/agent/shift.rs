@@ -8,6 +8,7 @@ use tokio::sync::{Notify, mpsc, watch};
 
 use super::operations::Desk;
 use super::places::Places;
+use super::sockets::apart;
 use super::task::Task;
 use super::{AgentError, Options};
 use crate::admin::server;
@@ -98,7 +99,8 @@ impl Shift {
 
     /// Ends it all; the state is free for a successor then.
     pub(super) async fn end(self) {
-        if let Err(error) = self.admin.close() {
+        let admin = self.admin;
+        if let Ok(Err(error)) = apart(|| admin.close()).await {
             tracing::warn!("the admin socket stays behind: {error}");
         }
         for task in self.tasks {
@@ -141,7 +143,8 @@ impl Standing {
                 log_end("the address for probes and scrapers", served);
             }));
         }
-        let admin = Listener::bind_unix(&self.places.admin, SocketAccess::default())?;
+        let path = self.places.admin.clone();
+        let admin = apart(move || Listener::bind_unix(&path, SocketAccess::default())).await??;
         let listener = admin.to_tokio_unix().map_err(|source| AgentError::System {
             operation: "listen on the admin socket",
             source,

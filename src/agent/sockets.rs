@@ -8,13 +8,17 @@ pub(super) struct Bound(Vec<Listener>);
 
 impl Bound {
     /// Binds what these options ask for and `there` does not have.
-    pub(super) fn missing(options: &Options, there: &[&Listener]) -> Result<Self, AgentError> {
+    pub(super) async fn missing(
+        options: &Options,
+        there: &[&Listener],
+    ) -> Result<Self, AgentError> {
         let mut bound = Self(Vec::new());
         if let Some(path) = &options.sds
             && !there.iter().any(|listener| listener.unix_path().as_ref() == Some(path))
         {
             let access = SocketAccess { mode: options.sds_mode, group: None };
-            bound.0.push(Listener::bind_unix(path, access)?);
+            let path = path.clone();
+            bound.0.push(apart(move || Listener::bind_unix(&path, access)).await??);
         }
         if let Some(address) = options.sds_tcp
             && !there.iter().any(|listener| listener.serves_tcp(address))
@@ -42,15 +46,27 @@ impl Drop for Bound {
 
 /// Of `listeners` those that these options ask for, and all that a service manager holds. The
 /// others, which a predecessor served on, are closed.
-pub(super) fn wanted(options: &Options, listeners: Vec<Listener>) -> Vec<Listener> {
+pub(super) async fn wanted(options: &Options, listeners: Vec<Listener>) -> Vec<Listener> {
     let (wanted, others) = listeners.into_iter().partition(|listener: &Listener| {
         let path = listener.unix_path();
         listener.is_inherited()
             || (path.is_some() && path == options.sds)
             || options.sds_tcp.is_some_and(|address| listener.serves_tcp(address))
     });
-    close(others);
+    // Whatever becomes of them, this agent goes on.
+    let _ = apart(|| close(others)).await;
     wanted
+}
+
+/// Does something with a socket's file, for which another process may have to be waited for: nobody
+/// else waits meanwhile.
+pub(super) async fn apart<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, AgentError> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| AgentError::System {
+        operation: "see to a socket's file",
+        source: error.into(),
+    })
 }
 
 /// Closes sockets for good.

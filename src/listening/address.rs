@@ -46,15 +46,15 @@ impl Place {
         Ok(Self { parent, name, directory })
     }
 
-    /// Opens the directory of `path`, and makes it and those above it where they are missing, for
-    /// everybody to pass through.
-    pub(super) fn make(path: &Path) -> Result<Self, ListeningError> {
+    /// Opens the directory of `path`, and makes it and those above it where they are missing: for
+    /// everybody to pass through if `shared`, else as the umask has it.
+    pub(super) fn make(path: &Path, shared: bool) -> Result<Self, ListeningError> {
         let (parent, _) = split(path)?;
-        std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o755)
-            .create(&parent)
-            .map_err(|source| system("make the directory", &parent, source))?;
+        let missing: Vec<_> = parent.ancestors().take_while(|path| !path.is_dir()).collect();
+        for directory in missing.into_iter().rev().filter(|path| !path.as_os_str().is_empty()) {
+            make_directory(directory, shared)
+                .map_err(|source| system("make the directory", directory, source))?;
+        }
         Self::open(path)
     }
 
@@ -72,6 +72,20 @@ impl Place {
         let directory = PathBuf::from(format!("/proc/self/fd/{}", self.directory.as_raw_fd()));
         Ok(SocketAddrUnix::new(directory.join(name))?)
     }
+}
+
+/// Makes one directory. What somebody else has made meanwhile stays as it is.
+fn make_directory(path: &Path, shared: bool) -> io::Result<()> {
+    match std::fs::DirBuilder::new().mode(0o755).create(path) {
+        Ok(()) if shared => {}
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        Ok(()) | Err(_) => return Ok(()),
+    }
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let directory = fs::open(path, flags, Mode::empty())?;
+    // The descriptor's own link leads to what was opened, whatever its name is by now.
+    let path = format!("/proc/self/fd/{}", directory.as_raw_fd());
+    Ok(fs::chmod(path, Mode::from_raw_mode(0o755))?)
 }
 
 /// The name with something behind it.

@@ -44,6 +44,16 @@ pub enum ListeningError {
         /// Who listens, in words.
         by: String,
     },
+    /// Somebody is about to bind or remove a socket there, and does not get on.
+    #[error(
+        "{} has been locked for five seconds, so somebody is starting or ending there who does not \
+         get on: end that process, then start again",
+        path.display()
+    )]
+    Locked {
+        /// The lock's path.
+        path: PathBuf,
+    },
     /// Permission bits that a socket cannot use or that lock out its owner.
     #[error(
         "mode {mode:04o} is not one for a socket: give the owner read and write (0600), and others \

@@ -29,6 +29,11 @@ impl Default for SocketAccess {
 }
 
 impl SocketAccess {
+    /// Whether others than its owner may call it.
+    pub(super) fn is_shared(self) -> bool {
+        self.mode & 0o066 != 0
+    }
+
     pub(super) fn check(self) -> Result<(), ListeningError> {
         let sound = self.mode & !0o666 == 0 && self.mode & 0o600 == 0o600;
         sound.then_some(()).ok_or(ListeningError::Mode { mode: self.mode })
@@ -66,8 +71,10 @@ pub(super) enum Origin {
 }
 
 impl Listener {
-    /// Listens on a Unix socket at `path`. Missing directories above it are made. A socket there
-    /// that nobody listens on any more is replaced, in one step; anything else is left alone.
+    /// Listens on a Unix socket at `path`. Missing directories above it are made, open to all if
+    /// the socket is open to others than its owner, whatever the umask. A socket there that nobody
+    /// listens on any more is replaced, in one step; anything else is left alone. May block for
+    /// five seconds, where another process is just binding there.
     ///
     /// # Errors
     /// When the path is too long for a socket, is in use (the error says by whom), or holds
@@ -116,7 +123,7 @@ impl Listener {
 
     /// Ends it for good: a socket file that is still ours is removed. What a service manager or a
     /// successor holds too is left to them. A listener that is merely dropped leaves its file, as a
-    /// killed process does.
+    /// killed process does. May block as [`bind_unix`](Self::bind_unix) does.
     ///
     /// # Errors
     /// When the file cannot be removed.

@@ -8,6 +8,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use nix::sys::socket::{getsockopt, sockopt};
 use rustix::fs::{self, AtFlags, FileType, FlockOperation, Gid, Mode, OFlags, RenameFlags};
@@ -21,6 +22,10 @@ use super::{ListeningError, SocketAccess};
 /// How many callers may wait to be accepted; the kernel lowers it to `net.core.somaxconn`. A caller
 /// that finds the queue full is refused if it does not wait, as Envoy does not.
 const BACKLOG: i32 = 4096;
+
+/// How often a lock is tried, and how long after one try the next: five seconds in all.
+const TRIES: u32 = 500;
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// A socket's file, known again by its inode.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
@@ -53,8 +58,8 @@ pub(super) fn bind_anywhere(
     path: &Path,
     access: SocketAccess,
 ) -> Result<(UnixListener, SocketFile), ListeningError> {
-    let place = Place::make(path)?;
-    let _lock = lock(&place)?;
+    let place = Place::make(path, access.is_shared())?;
+    let _lock = lock(&place, TRIES)?;
     let occupant = occupant(&place, path)?;
     // Nobody else's, not even in another PID namespace that has the directory too.
     let temporary = format!(".certctl-{:016x}", RandomState::new().build_hasher().finish()).into();
@@ -78,7 +83,7 @@ impl SocketFile {
     /// Takes the file away if it is still the one that we put there.
     pub(super) fn remove(&self) -> Result<(), ListeningError> {
         let place = Place::open(&self.path)?;
-        let _lock = lock(&place)?;
+        let _lock = lock(&place, TRIES)?;
         match fs::statat(&place.directory, &place.name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) if (stat.st_dev, stat.st_ino) == (self.device, self.inode) => {
                 fs::unlinkat(&place.directory, &place.name, AtFlags::empty())
@@ -91,16 +96,22 @@ impl SocketFile {
 }
 
 /// Keeps apart two who start at one moment, for as long as the file is open. The file stays: who
-/// waits for it must not come to hold a file that is no longer there.
-fn lock(place: &Place) -> Result<OwnedFd, ListeningError> {
+/// waits for it must not come to hold a file that is no longer there. Who holds it needs it for
+/// milliseconds; one that does not give it back is told of, and not waited for.
+fn lock(place: &Place, tries: u32) -> Result<OwnedFd, ListeningError> {
     let name = with_suffix(&place.name, ".lock");
     let path = place.beside(&name);
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let file = fs::openat(&place.directory, &name, flags, Mode::RUSR | Mode::WUSR)
         .map_err(|errno| system("open", &path, errno))?;
-    rustix::io::retry_on_intr(|| fs::flock(&file, FlockOperation::LockExclusive))
-        .map_err(|errno| system("lock", &path, errno))?;
-    Ok(file)
+    for _ in 0..tries {
+        match fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(file),
+            Err(Errno::WOULDBLOCK | Errno::INTR) => std::thread::park_timeout(PAUSE),
+            Err(errno) => return Err(system("lock", &path, errno)),
+        }
+    }
+    Err(ListeningError::Locked { path })
 }
 
 /// Says whether the place is free to be taken.
@@ -217,6 +228,21 @@ mod tests {
     use std::os::unix::fs::{PermissionsExt, symlink};
 
     use super::*;
+
+    #[test]
+    fn a_lock_that_is_not_given_back_is_told_of_and_one_that_is_is_taken() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = Place::open(&directory.path().join("sds.sock")).unwrap();
+        let held = lock(&place, 1).unwrap();
+        let told = lock(&place, 3).unwrap_err().to_string();
+        let path = directory.path().join("sds.sock.lock");
+        assert!(told.starts_with(&format!("{} has been locked", path.display())), "{told}");
+        std::thread::scope(|threads| {
+            let waiting = threads.spawn(|| lock(&place, TRIES));
+            drop(held);
+            waiting.join().unwrap().unwrap();
+        });
+    }
 
     #[test]
     fn only_our_own_socket_is_opened_to_others_and_never_what_a_link_leads_to() {

@@ -10,6 +10,7 @@ mod grants;
 mod life;
 mod metrics;
 mod secrets;
+mod sockets;
 mod status;
 mod systemd;
 mod usage;
