@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::pair::{Pair, series};
+use crate::pair::{Pair, series, summary};
 use crate::recorder::{Recorder, Sent};
 use crate::support::wait;
 use crate::wire;
@@ -88,16 +88,19 @@ fn killed_in_the_middle_of_a_move_it_goes_on_where_it_was() {
     let mut pair = Pair::start("");
     let load = pair.load();
     let (mut from, mut to) = (OLD, NEW);
+    let mut times = Vec::new();
     for round in 0..series(6, 50) {
         pair.agent.edit(from, to);
         load.passes((round as u64 * 5) % 31);
         pair.agent.kill();
-        pair.again("");
+        times.push(pair.again(""));
         has_moved(&pair, if to == NEW { "ca_2" } else { "ca_1" });
         std::mem::swap(&mut from, &mut to);
     }
     pair.nothing_refused();
-    load.end().all_answered();
+    let tally = load.end();
+    println!("moves: streams were back after {}; {tally}", summary(times));
+    tally.all_answered();
 }
 
 #[test]

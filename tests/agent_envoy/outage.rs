@@ -43,7 +43,8 @@ fn a_planned_restart_leaves_no_gap() {
         pair.renewed(&before);
         pair.in_use();
     }
-    println!("from the start of the successor until streams were back: {}", summary(times));
     pair.nothing_refused();
-    load.end().all_answered();
+    let tally = load.end();
+    println!("streams were back after the start of the successor: {}; {tally}", summary(times));
+    tally.all_answered();
 }
