@@ -169,7 +169,7 @@ impl Catalogue {
         let generation = leaf.generation;
         self.0.cache.resource(name, subject, generation, || {
             let aspect = Aspect { node: of.clone(), part: Part::Leaf, generation };
-            Ok(resource(name, secret::certificate(name, &leaf.credential)?, vec![aspect]))
+            Ok(resource(name, secret::certificate(name, &leaf.credential), vec![aspect]))
         })
     }
 

@@ -40,9 +40,6 @@ const NOBODY: &str = r"[^\s\S]";
 /// Why something is not sent.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum SecretError {
-    /// Envoy would reject it, and could name another secret when it does.
-    #[error("its key does not belong to its certificate")]
-    KeyMismatch,
     /// Envoy rejects an empty trust bundle.
     #[error("there are no roots to verify peers with")]
     NoRoots,
@@ -57,16 +54,11 @@ pub struct Encoded {
     pub any: Bytes,
 }
 
-/// A key and its chain, leaf first, both inline and in PEM. The version is that of the chain, which
+/// A key and its chain, leaf first, both inline and in PEM: a pair, which Envoy would reject
+/// otherwise, and could name another secret when it does. The version is that of the chain, which
 /// has the public half of the key.
-///
-/// # Errors
-/// When they are no pair.
-pub fn certificate(name: &str, credential: &Credential) -> Result<Encoded, SecretError> {
+pub fn certificate(name: &str, credential: &Credential) -> Encoded {
     let chain = credential.chain();
-    if credential.key().public().spki() != chain.leaf().spki() {
-        return Err(SecretError::KeyMismatch);
-    }
     let mut hash = Context::new(&SHA256);
     for certificate in std::iter::once(chain.leaf()).chain(chain.issuers()) {
         hash.update(certificate.der());
@@ -77,7 +69,7 @@ pub fn certificate(name: &str, credential: &Credential) -> Result<Encoded, Secre
         ..TlsCertificate::default()
     };
     let any = encode(name, secret::Type::TlsCertificate(secret));
-    Ok(Encoded { version: version(hash), any })
+    Encoded { version: version(hash), any }
 }
 
 /// The roots of `peers`, and the SPIFFE IDs that are expected as exact matchers of the URI name.

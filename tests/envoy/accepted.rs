@@ -16,16 +16,16 @@ use crate::authority::{Authority, ed25519, p256, p384};
 use crate::scripted::{Api, OWN, Scripted, TRUST, certificate, good, roots};
 use crate::support::openssl::Openssl;
 
-/// A key and a chain, and the words of Envoy's refusal, if it refuses them.
+/// A key and a chain, and the words of Envoy's refusal and of ours, if Envoy refuses them.
 struct Pair {
     what: &'static str,
     chain: Vec<u8>,
     key: Vec<u8>,
-    refused: Option<&'static str>,
+    refused: Option<[&'static str; 2]>,
 }
 
-const NO_CHAIN: Option<&str> = Some("Failed to load certificate chain from <inline>");
-const NO_KEY: Option<&str> = Some("Failed to load private key from <inline>");
+const NO_CHAIN: &str = "Failed to load certificate chain from <inline>";
+const NO_KEY: &str = "Failed to load private key from <inline>";
 
 #[test]
 fn of_keys_and_chains_certctl_builds_none_that_envoy_refuses() {
@@ -41,10 +41,11 @@ fn of_keys_and_chains_certctl_builds_none_that_envoy_refuses() {
         let why = answer.error_detail.map(|status| status.message);
         match refused {
             None => assert_eq!(why, None, "{what}"),
-            Some(words) => {
+            Some([theirs, ours]) => {
                 let why = why.unwrap_or_else(|| panic!("{what} is accepted"));
-                assert!(why.contains(words), "{what}: {why}");
-                assert!(built(&ca, &chain, &key).is_err(), "{what}");
+                assert!(why.contains(theirs), "{what}: {why}");
+                let why = built(&ca, &chain, &key).expect_err(what);
+                assert!(why.contains(ours), "{what}: {why}");
             }
         }
     }
@@ -119,13 +120,46 @@ fn pairs(ca: &Authority) -> Vec<Pair> {
     let (p384, ed25519) = (p384(), ed25519());
     vec![
         row("a chain and its key", &chain, &pem, None),
-        row("another one's key", &chain, &p256().serialize_pem(), Some("KEY_VALUES_MISMATCH")),
-        row("garbage for a chain", &"garbage", &pem, NO_CHAIN),
-        row("garbage for a key", &chain, &"garbage", NO_KEY),
-        row("a chain in DER", &openssl.read("leaf.der"), &pem, NO_CHAIN),
-        row("a chain with its CA first", &backwards, &pem, NO_CHAIN),
-        row("an encrypted key", &chain, &openssl.read("encrypted.pem"), NO_KEY),
-        signed("rsa-1024", "rsa:1024")("RSA of 1024 bits", Some("2048-bit or larger")),
+        row(
+            "another one's key",
+            &chain,
+            &p256().serialize_pem(),
+            Some(["KEY_VALUES_MISMATCH", "the key does not belong to the certificate"]),
+        ),
+        row(
+            "garbage for a chain",
+            &"garbage",
+            &pem,
+            Some([NO_CHAIN, "there is no PEM block in it"]),
+        ),
+        row(
+            "garbage for a key",
+            &chain,
+            &"garbage",
+            Some([NO_KEY, "there is no private key in it"]),
+        ),
+        row(
+            "a chain in DER",
+            &openssl.read("leaf.der"),
+            &pem,
+            Some([NO_CHAIN, "there is no PEM block in it"]),
+        ),
+        row(
+            "a chain with its CA first",
+            &backwards,
+            &pem,
+            Some([NO_CHAIN, "the certificate is a CA"]),
+        ),
+        row(
+            "an encrypted key",
+            &chain,
+            &openssl.read("encrypted.pem"),
+            Some([NO_KEY, "the private key is encrypted"]),
+        ),
+        signed("rsa-1024", "rsa:1024")(
+            "RSA of 1024 bits",
+            Some(["2048-bit or larger", "RSA with 1024 bits is not used"]),
+        ),
         row("a SEC1 key", &chain, &openssl.read("sec1.pem"), None),
         row("lines that end in CRLF", &crlf(&chain), &crlf(&pem), None),
         row("text in front of it", &led(&chain), &led(&pem), None),

@@ -131,7 +131,7 @@ impl Server {
     fn start(callers: &Encoded) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let (credential, root) = credential();
-        let own = secret::certificate("default", &credential).unwrap();
+        let own = secret::certificate("default", &credential);
         let own = write(directory.path(), "default", &own);
         let callers = write(directory.path(), "callers", callers);
         let tls = format!(

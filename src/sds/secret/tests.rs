@@ -53,7 +53,7 @@ fn a_certificate_is_its_chain_from_the_leaf_up_and_its_key() {
     );
     for name in ["ec", "rsa"] {
         let credential = credential(&mesh, name);
-        let secret = decode(&certificate("asked for", &credential).unwrap());
+        let secret = decode(&certificate("asked for", &credential));
         assert_eq!(secret.name, "asked for");
         let Some(secret::Type::TlsCertificate(certificate)) = secret.r#type else { panic!() };
         let chain = certificates(certificate.certificate_chain);
@@ -155,8 +155,8 @@ fn without_roots_there_is_nothing_to_send() {
 fn a_version_is_that_of_the_content_whatever_its_name() {
     let mesh = published(COLORAPP);
     let (front, blue) = (credential(&mesh, "front"), credential(&mesh, "blue"));
-    let version = |credential| certificate("n", credential).unwrap().version;
-    assert_eq!(version(&front), certificate("m", &front).unwrap().version);
+    let version = |credential| certificate("n", credential).version;
+    assert_eq!(version(&front), certificate("m", &front).version);
     assert_ne!(version(&front), version(&blue));
     assert!(version(&front).len() == 32, "{}", version(&front));
     assert!(version(&front).chars().all(|c| matches!(c, '0'..='9' | 'a'..='f')));
@@ -182,7 +182,7 @@ fn a_key_read_back_from_a_directory_has_the_version_that_it_had() {
     let first = credential(&mesh, "front");
     let key = PrivateKey::from_pem(first.key().to_pem().as_bytes(), None).unwrap();
     let second = Credential::new(key, first.chain().clone()).unwrap();
-    let [first, second] = [&first, &second].map(|credential| certificate("n", credential).unwrap());
+    let [first, second] = [&first, &second].map(|credential| certificate("n", credential));
     assert_eq!(first.version, second.version);
     assert!(first == second, "the same bytes, too");
 }
@@ -192,6 +192,6 @@ fn a_node_name_is_any_name_that_a_secret_may_have() {
     // The longest that there is goes into the message and out of it as it was.
     let name = NodeName::parse(&"n".repeat(200)).unwrap();
     let mesh = published(COLORAPP);
-    let secret = decode(&certificate(name.as_str(), &credential(&mesh, "front")).unwrap());
+    let secret = decode(&certificate(name.as_str(), &credential(&mesh, "front")));
     assert_eq!(secret.name, name.as_str());
 }
