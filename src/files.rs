@@ -18,6 +18,8 @@
 //!   it at once); an older one goes, and so does a kept one whose files are open to anybody they
 //!   should not be.
 //!
+//! Beside them there may be a [`Journal`]: one file with many small records, for what changes often.
+//!
 //! Only changed files are written; in the live layout unchanged ones are hard-linked from
 //! generation to generation. Names that nobody asked for stay.
 //!
@@ -31,6 +33,7 @@ mod error;
 mod file;
 mod flat;
 mod folder;
+mod journal;
 mod live;
 mod lock;
 mod name;
@@ -46,6 +49,7 @@ pub use access::Access;
 pub use contents::{Contents, MAX_FILE_BYTES};
 pub use directory::{Directory, DirectoryOptions, Reading, Recovered, Warning};
 pub use error::{Cause, FilesError, Outcome};
+pub use journal::{Journal, framed};
 pub use name::FileName;
 pub use view::View;
 

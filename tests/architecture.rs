@@ -112,7 +112,7 @@ const ROOMS: &[(&str, &[&str])] = &[
 
 /// Crates whose types stop at the edge of the rooms named.
 const EDGES: &[(&str, &[&str])] = &[
-    ("aws_lc_rs", &["attest", "endpoint", "sds", "x509"]),
+    ("aws_lc_rs", &["attest", "endpoint", "files", "sds", "x509"]),
     ("axum", &["admin", "telemetry"]),
     ("clap", &["cli", "main"]),
     ("comfy_table", &["cli"]),

@@ -10,7 +10,7 @@ pub const MAX_FILE_BYTES: usize = 16 << 20;
 
 /// Bytes that are wiped when dropped and never shown. Those that were read from a file know it, so
 /// that publishing them again need not read the file again.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Contents {
     bytes: Zeroizing<Vec<u8>>,
     origin: Option<Origin>,

@@ -1,5 +1,7 @@
 //! A directory that one run at a time may change.
 
+use std::collections::HashSet;
+use std::ffi::OsString;
 use std::fmt;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -9,7 +11,9 @@ use super::folder::Folder;
 use super::lock::Lock;
 use super::recovery::recover;
 use super::tree::Tree;
-use super::{Contents, FileName, FileSpec, FilesError, Layout, Report, flat, live};
+use super::{
+    Contents, FileName, FileSpec, FilesError, Journal, Layout, Report, flat, journal, live,
+};
 
 /// How to open a [`Directory`].
 #[derive(Clone, Copy, Debug)]
@@ -94,6 +98,14 @@ impl Reading<'_> {
     /// As [`Directory::read`].
     pub fn read(&self, name: &FileName) -> Result<Option<Contents>, FilesError> {
         self.0.read(name)
+    }
+
+    /// What lies in the directory itself, in no order.
+    ///
+    /// # Errors
+    /// [`FilesError::System`] if it cannot be listed.
+    pub fn names(&self) -> Result<HashSet<OsString>, FilesError> {
+        self.0.names()
     }
 }
 
@@ -197,6 +209,38 @@ impl Directory {
     /// [`publish`](Self::publish).
     pub fn replace(&self, wanted: &[FileSpec]) -> Result<Report, FilesError> {
         self.change(|| flat::replace(&self.top, wanted))
+    }
+
+    /// Reads the journal `name`; an empty one where there is no such file.
+    ///
+    /// # Errors
+    /// [`FilesError::NotAFile`] if something else lies there; [`FilesError::TooLarge`] beyond 1 GiB;
+    /// [`FilesError::System`].
+    pub fn journal(&self, name: &FileName) -> Result<Journal, FilesError> {
+        journal::read(&self.top, name)
+    }
+
+    /// Appends records to the journal `name`, which is `length` bytes long, and returns how long it
+    /// is then; none, having done nothing, where it is not, or others may read it.
+    ///
+    /// # Errors
+    /// [`FilesError::System`]; the journal is as it was then.
+    pub fn append(
+        &self,
+        name: &FileName,
+        length: u64,
+        records: &[&[u8]],
+    ) -> Result<Option<u64>, FilesError> {
+        self.change(|| journal::append(&self.top, name, length, records))
+    }
+
+    /// Makes these all the records of the journal `name`, with mode 0600, and returns how long it is
+    /// then.
+    ///
+    /// # Errors
+    /// [`FilesError::System`]; its [`Outcome`](super::Outcome) says how the journal was left.
+    pub fn rewrite(&self, name: &FileName, records: &[&[u8]]) -> Result<u64, FilesError> {
+        self.change(|| journal::rewrite(&self.top, name, records))
     }
 
     fn change<T>(&self, body: impl FnOnce() -> Result<T, FilesError>) -> Result<T, FilesError> {

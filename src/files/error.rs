@@ -7,7 +7,6 @@ use std::path::PathBuf;
 use rustix::io::Errno;
 
 use super::access::Access;
-use super::contents::MAX_FILE_BYTES;
 
 /// Why files could not be read or put into place.
 #[derive(Debug, thiserror::Error)]
@@ -89,12 +88,14 @@ pub enum FilesError {
         source: io::Error,
     },
     /// A file is larger than this module reads or writes.
-    #[error("{} has {size} bytes; at most {MAX_FILE_BYTES} are handled", path.display())]
+    #[error("{} has {size} bytes; at most {most} are handled", path.display())]
     TooLarge {
         /// The file.
         path: PathBuf,
         /// Its size in bytes.
         size: u64,
+        /// The most that is handled, in bytes.
+        most: usize,
     },
 }
 

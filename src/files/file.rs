@@ -37,10 +37,15 @@ impl OpenFile {
 
     /// All of the file, if it is no larger than [`MAX_FILE_BYTES`].
     pub(super) fn read(&self) -> Result<Contents, FilesError> {
+        self.read_at_most(MAX_FILE_BYTES)
+    }
+
+    /// All of the file, if it is no larger than `most` bytes.
+    pub(super) fn read_at_most(&self, most: usize) -> Result<Contents, FilesError> {
         let size = u64::try_from(self.stat.st_size).unwrap_or(u64::MAX);
-        let too_large = || FilesError::TooLarge { path: self.path.clone(), size };
+        let too_large = || FilesError::TooLarge { path: self.path.clone(), size, most };
         let size = usize::try_from(size).map_err(|_| too_large())?;
-        if size > MAX_FILE_BYTES {
+        if size > most {
             return Err(too_large());
         }
         // One byte more shows a file that grows, and spares the read that would find the end.
@@ -110,12 +115,7 @@ impl Folder {
         let file = self.change("write", name, || {
             fs::openat(&self.descriptor, name, NEW, Mode::RUSR | Mode::WUSR)
         })?;
-        let mut rest = contents.as_bytes();
-        while !rest.is_empty() {
-            let part = &rest[..rest.len().min(LARGEST_WRITE)];
-            let written = self.change("write", name, || io::write(&file, part))?;
-            rest = &rest[written..];
-        }
+        write_all(self, &file, name, contents.as_bytes())?;
         self.set_access(&file, name, access)?;
         Ok(file)
     }
@@ -158,4 +158,20 @@ impl Folder {
         }
         Ok(())
     }
+}
+
+/// Writes all of `bytes` to the file `name` of `folder`.
+pub(super) fn write_all(
+    folder: &Folder,
+    file: &OwnedFd,
+    name: impl AsRef<OsStr>,
+    bytes: &[u8],
+) -> Result<(), FilesError> {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let part = &rest[..rest.len().min(LARGEST_WRITE)];
+        let written = folder.change("write", name.as_ref(), || io::write(file, part))?;
+        rest = &rest[written..];
+    }
+    Ok(())
 }

@@ -9,15 +9,13 @@ use rustix::fs::FileType;
 use super::flat::{disk_bytes, report};
 use super::folder::{Entry, Folder};
 use super::tree::{
-    DATA, Generation, Place, SIDE_BY_SIDE, Status, Tree, current_generation, generation_name,
-    generation_number, live_target,
+    DATA, Generation, NEXT_NAME, Place, SIDE_BY_SIDE, Status, Tree, current_generation,
+    generation_name, generation_number, live_target,
 };
 use super::{Access, Change, FileName, FileSpec, FilesError, Report};
 
 /// The next `..data`, before it is renamed over it.
 const NEXT_DATA: &str = "..data_tmp";
-/// A file or symlink before it is renamed over a name.
-const NEXT_NAME: &str = "..next";
 
 /// Makes the wanted files the live set of `top`, together with what the set already had.
 pub(super) fn publish(top: &Folder, wanted: &[FileSpec]) -> Result<Report, FilesError> {

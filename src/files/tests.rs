@@ -4,6 +4,7 @@ mod access;
 mod crash;
 mod full_disk;
 mod hostile;
+mod journal;
 mod order;
 
 use std::collections::BTreeMap;

@@ -18,6 +18,9 @@ pub(super) const COMMIT: &str = "..commit";
 /// The live layout's symlink to the current generation.
 pub(super) const DATA: &str = "..data";
 
+/// A file or symlink before it is renamed over a name.
+pub(super) const NEXT_NAME: &str = "..next";
+
 const GENERATION: &str = "..generation-";
 
 /// So many files and more are looked at on all cores. For fewer no threads are started: an agent
@@ -80,6 +83,11 @@ impl<'a> Tree<'a> {
             Found::Foreign(what) => Err(self.foreign(name, what)),
             Found::Live(file) | Found::Plain(file) => file.read().map(Some),
         }
+    }
+
+    /// The names in the directory itself.
+    pub(super) fn names(&self) -> Result<HashSet<OsString>, FilesError> {
+        Ok(self.top.entries()?.into_iter().map(|(name, _)| name).collect())
     }
 
     /// Compares each wanted file with what lies there; many of them on all cores.
@@ -180,7 +188,7 @@ pub(super) fn check(top: &Folder, spec: &FileSpec) -> Result<(), FilesError> {
     let size = spec.contents.as_bytes().len();
     if size > MAX_FILE_BYTES {
         let path = top.path().join(&spec.name);
-        return Err(FilesError::TooLarge { path, size: size as u64 });
+        return Err(FilesError::TooLarge { path, size: size as u64, most: MAX_FILE_BYTES });
     }
     Ok(())
 }
