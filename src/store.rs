@@ -1,5 +1,6 @@
-//! Where credentials and authorities survive between runs: files of a directory, read back with
-//! suspicion. Says what is there; whether that is right is [`crate::rotation`]'s to judge.
+//! Where credentials and authorities survive between runs, read back with suspicion: in the files of
+//! a directory that `issue` makes, and an agent's nodes in one journal ([`NodeStore`]). Says what is
+//! there; whether that is right is [`crate::rotation`]'s to judge.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -15,8 +16,12 @@ use crate::x509::key::{KeyError, PrivateKey};
 use crate::x509::printable::printable;
 
 mod access;
+mod nodes;
+mod record;
 
 pub use access::{UnknownAccount, access, directory_options};
+pub use nodes::{Entry, NodeStore, Reading};
+pub use record::Kind;
 
 /// Why stored things could not be read at all.
 #[derive(Debug, Error)]

@@ -1,19 +1,21 @@
 //! What has to be read before an edit is in force: authorities, and what is stored of new nodes.
 //! Blocking, and CPU-bound where a key is encrypted.
 
+use std::collections::HashSet;
+use std::ffi::{OsStr, OsString};
 use std::sync::Arc;
 
 use indexmap::IndexMap;
 use rayon::prelude::*;
 
 use super::slot::Shown;
-use crate::desired::{self, Desired, Identity};
-use crate::files::Directory;
+use crate::desired::{self, Desired, Identity, layout};
+use crate::files::{self, Directory, FilesError};
 use crate::hierarchy::{Authorities, State};
 use crate::identity::AuthorityName;
 use crate::rotation::adopt;
 use crate::snapshot::Anchor;
-use crate::store::{Held, NodeFiles, Reader, StoreError};
+use crate::store::{Held, NodeFiles, NodeStore, Reading};
 use crate::time::OffsetDateTime;
 use crate::x509::certificate::Certificate;
 use crate::x509::credential::CredentialError;
@@ -52,14 +54,16 @@ pub(super) enum Stored {
     Nothing,
     /// Nothing that can be used, for this reason.
     Unusable(String),
-    /// Nothing is to be stored there, for this reason.
-    Refused(String),
     /// A credential that verifies, not published yet.
-    Good(Box<Shown>),
+    Good {
+        shown: Box<Shown>,
+        /// Whether it lies in files that `issue` made, and not in the store.
+        is_elsewhere: bool,
+    },
 }
 
 /// Reads.
-pub(super) fn prepare(directory: &Directory, order: Order) -> Prepared {
+pub(super) fn prepare(directory: &Directory, store: &NodeStore, order: Order) -> Prepared {
     let Order { desired, authorities, make, nodes, now } = order;
     let authorities = authorities.unwrap_or_else(|| {
         let mut authorities = Authorities::load(&desired, &|name| directory.read(name), now);
@@ -68,73 +72,123 @@ pub(super) fn prepare(directory: &Directory, order: Order) -> Prepared {
         }
         Arc::new(authorities)
     });
-    let stored = read_nodes(directory, &authorities, &nodes, now);
+    let stored = match Place::open(directory, store, &nodes) {
+        Ok(place) => place.look(&authorities, &nodes, now),
+        Err(error) => nodes.iter().map(|_| Stored::Unusable(error.to_string())).collect(),
+    };
     Prepared { desired, authorities, made: make, stored: nodes.into_iter().zip(stored).collect() }
 }
 
-fn read_nodes(
-    directory: &Directory,
-    authorities: &Authorities,
-    nodes: &[Arc<Identity>],
-    now: OffsetDateTime,
-) -> Vec<Stored> {
-    let reading = match directory.reading() {
-        Ok(reading) => reading,
-        Err(error) => {
-            return nodes.iter().map(|_| Stored::Unusable(error.to_string())).collect();
+/// Where credentials may be stored: in the store, or in the files that `issue` makes.
+struct Place<'a> {
+    store: Reading,
+    files: files::Reading<'a>,
+    names: HashSet<OsString>,
+}
+
+impl<'a> Place<'a> {
+    fn open(
+        directory: &'a Directory,
+        store: &NodeStore,
+        nodes: &[Arc<Identity>],
+    ) -> Result<Self, FilesError> {
+        let files = directory.reading()?;
+        let names = match nodes {
+            [] => HashSet::new(),
+            _ => files.names()?,
+        };
+        let store = store.read(nodes.iter().map(|identity| &identity.name))?;
+        if store.is_damaged() {
+            tracing::warn!(
+                "a part of what is stored of the nodes is damaged, or was being written when a \
+                 process was killed, and is passed over"
+            );
         }
-    };
-    let read = |name: &_| reading.read(name);
-    let look = |identity: &Arc<Identity>| stored(&read, authorities, identity, now);
-    match nodes.len() {
-        few if few < SIDE_BY_SIDE => nodes.iter().map(look).collect(),
-        _ => nodes.par_iter().map(look).collect(),
+        Ok(Self { store, files, names })
+    }
+
+    fn look(
+        &self,
+        authorities: &Authorities,
+        nodes: &[Arc<Identity>],
+        now: OffsetDateTime,
+    ) -> Vec<Stored> {
+        let look = |identity: &Arc<Identity>| self.stored(authorities, identity, now);
+        match nodes.len() {
+            few if few < SIDE_BY_SIDE => nodes.iter().map(look).collect(),
+            _ => nodes.par_iter().map(look).collect(),
+        }
+    }
+
+    /// What is stored of a node: what can be used of store and files, the later one if both.
+    fn stored(
+        &self,
+        authorities: &Authorities,
+        identity: &Identity,
+        now: OffsetDateTime,
+    ) -> Stored {
+        let kept = self.store.credential(&identity.name);
+        let judge = |held, is_elsewhere| usable(held, authorities, identity, now, is_elsewhere);
+        let filed = match self.filed(identity) {
+            Held::Nothing => return judge(kept, false),
+            filed => filed,
+        };
+        let issued = |held: &Held| held.leaf().map(|leaf| leaf.validity().not_before);
+        let is_later = issued(&filed) > issued(&kept);
+        let (first, other) = if is_later { (filed, kept) } else { (kept, filed) };
+        match judge(first, is_later) {
+            good @ Stored::Good { .. } => good,
+            bad => match (judge(other, !is_later), bad) {
+                (Stored::Nothing, bad) => bad,
+                (good @ Stored::Good { .. }, _) | (good, Stored::Nothing) => good,
+                (_, bad) => bad,
+            },
+        }
+    }
+
+    fn filed(&self, identity: &Identity) -> Held {
+        let base = &identity.files.base;
+        if !self.names.contains(OsStr::new(&layout::node_key(base))) {
+            return Held::Nothing;
+        }
+        // What cannot be read is no worse than what is not there.
+        NodeFiles::read(&|name| self.files.read(name), base)
+            .map_or(Held::Nothing, |files| files.held(base))
     }
 }
 
-fn stored(
-    read: &Reader<'_>,
+/// What is held, as far as it can be used for this node.
+fn usable(
+    held: Held,
     authorities: &Authorities,
     identity: &Identity,
     now: OffsetDateTime,
+    is_elsewhere: bool,
 ) -> Stored {
-    let base = &identity.files.base;
-    let files = match NodeFiles::read(read, base) {
-        Ok(files) => files,
-        // What cannot be read may not be writable either, but that is for the attempt to say.
-        Err(error) => return Stored::Unusable(error.to_string()),
+    let (key, mut chain) = match held {
+        Held::Nothing => return Stored::Nothing,
+        Held::Damaged(damage) => return Stored::Unusable(damage.to_string()),
+        Held::Pair { chain, .. } if chain.is_empty() => return Stored::Nothing,
+        Held::Pair { key, chain } => (key, chain),
     };
-    let held = files.held(base);
-    if let Err(refused @ StoreError::HoldsAuthority { .. }) = files.refuse_a_ca(base, &held) {
-        return Stored::Refused(refused.to_string());
+    let leaf = chain.remove(0);
+    if leaf.names().uris != [identity.spiffe_id.as_str()] {
+        return Stored::Unusable(format!("what is stored is for {:?}", leaf.names().uris));
     }
-    match held {
-        Held::Nothing => Stored::Nothing,
-        Held::Damaged(damage) => Stored::Unusable(damage.to_string()),
-        Held::Pair { key, mut chain } => {
-            if chain.is_empty() {
-                return Stored::Nothing;
-            }
-            let leaf = chain.remove(0);
-            if leaf.names().uris != [identity.spiffe_id.as_str()] {
-                let words = format!("what is stored is for {:?}", leaf.names().uris);
-                return Stored::Unusable(words);
-            }
-            let Some((authority, root)) = above(authorities, identity, (&leaf, &chain)) else {
-                let words = format!("{:?} signed it, which is not in the mesh", leaf.issuer());
-                return Stored::Unusable(words);
-            };
-            let verified = Roots::new([&root])
-                .map_err(CredentialError::from)
-                .and_then(|roots| adopt(key, leaf, chain, &roots, now));
-            match verified {
-                Ok(credential) => {
-                    let credential = Arc::new(credential);
-                    Stored::Good(Box::new(Shown { credential, root, authority, generation: 0 }))
-                }
-                Err(error) => Stored::Unusable(error.to_string()),
-            }
+    let Some((authority, root)) = above(authorities, identity, (&leaf, &chain)) else {
+        let words = format!("{:?} signed it, which is not in the mesh", leaf.issuer());
+        return Stored::Unusable(words);
+    };
+    let verified = Roots::new([&root])
+        .map_err(CredentialError::from)
+        .and_then(|roots| adopt(key, leaf, chain, &roots, now));
+    match verified {
+        Ok(credential) => {
+            let credential = Arc::new(credential);
+            let shown = Box::new(Shown { credential, root, authority, generation: 0 });
+            Stored::Good { shown, is_elsewhere }
         }
+        Err(error) => Stored::Unusable(error.to_string()),
     }
 }
 

@@ -39,8 +39,6 @@ pub(super) struct Slot {
     pub(super) is_forced: bool,
     /// Whether it was told that what is shown has ended.
     pub(super) told_end: bool,
-    /// Why nothing is ever made for it as it is.
-    pub(super) refused: Option<String>,
 }
 
 /// Who signs a node now.
@@ -103,7 +101,6 @@ impl Slot {
             begun: now.instant(),
             is_forced: false,
             told_end: false,
-            refused: None,
         }
     }
 

@@ -22,6 +22,7 @@ use crate::rotation::queue::Queue;
 use crate::rotation::schedule::{Phase, Schedule};
 use crate::rotation::transition::Transitions;
 use crate::snapshot::Publisher;
+use crate::store::NodeStore;
 use crate::time::Moment;
 
 /// All that the loop knows. Its methods never wait; what takes time is left to tasks that it holds
@@ -30,6 +31,7 @@ use crate::time::Moment;
 pub(super) struct State {
     pub(super) options: Options,
     pub(super) directory: Arc<Directory>,
+    pub(super) store: Arc<NodeStore>,
     pub(super) publisher: Publisher,
     pub(super) desired: Arc<Desired>,
     pub(super) authorities: Arc<Authorities>,
@@ -83,6 +85,7 @@ impl State {
         nothing.identities.clear();
         let authorities = Authorities { states: IndexMap::new(), notes: Vec::new() };
         Self {
+            store: Arc::new(NodeStore::new(Arc::clone(&directory))),
             directory,
             publisher,
             desired: Arc::new(nothing),
@@ -126,9 +129,7 @@ impl State {
             && desired.authorities == self.desired.authorities
             && desired.clock_skew == self.desired.clock_skew;
         let new = |identity: &&Identity| {
-            let known = self.slots.get(&identity.name);
-            self.serves(&identity.name)
-                && known.is_none_or(|slot| slot.identity.files.base != identity.files.base)
+            self.serves(&identity.name) && !self.slots.contains_key(&identity.name)
         };
         let nodes = match self.options.store {
             true => desired.identities.values().filter(new).cloned().map(Arc::new).collect(),
@@ -141,9 +142,9 @@ impl State {
             now: now.wall(),
             desired,
         };
-        let directory = Arc::clone(&self.directory);
+        let (directory, store) = (Arc::clone(&self.directory), Arc::clone(&self.store));
         self.preparing = Some(tokio::task::spawn_blocking(move || {
-            super::preparation::prepare(&directory, order)
+            super::preparation::prepare(&directory, &store, order)
         }));
     }
 
@@ -207,7 +208,7 @@ impl State {
             let name = identity.name.clone();
             let found = stored.remove(&name);
             let slot = match old.swap_remove(&name) {
-                Some(slot) => self.edited(slot, identity, found, now),
+                Some(slot) => self.edited(slot, identity, now),
                 None => self.new_slot(identity, found, now),
             };
             self.slots.insert(name, slot);
@@ -229,9 +230,12 @@ impl State {
             Some(Stored::Unusable(why)) => {
                 tracing::warn!(node = %name, "what is stored is not used, and made anew: {why}");
             }
-            Some(Stored::Refused(why)) => slot.refused = Some(why),
-            Some(Stored::Good(shown)) => {
+            Some(Stored::Good { shown, is_elsewhere }) => {
                 let generation = self.publisher.next_generation();
+                if is_elsewhere {
+                    let credential = Arc::clone(&shown.credential);
+                    self.to_save.push(Made { node: name.clone(), attempt: 0, credential });
+                }
                 slot.shown = Some(Shown { generation, ..*shown });
             }
         }
@@ -239,13 +243,7 @@ impl State {
         slot
     }
 
-    fn edited(
-        &mut self,
-        mut slot: Slot,
-        identity: &Identity,
-        found: Option<Stored>,
-        now: &Moment,
-    ) -> Slot {
+    fn edited(&mut self, mut slot: Slot, identity: &Identity, now: &Moment) -> Slot {
         let profile = crate::rotation::profile(&self.desired, identity);
         let is_other = *slot.identity != *identity;
         if is_other || slot.profile != profile {
@@ -253,24 +251,8 @@ impl State {
             slot.begun = now.instant();
         }
         slot.profile = profile;
-        if !is_other {
-            return slot;
-        }
-        slot.identity = Arc::new(identity.clone());
-        // Its files are called otherwise now: what it has is kept under their new names.
-        if let Some(found) = found {
-            slot.refused = match found {
-                Stored::Refused(why) => Some(why),
-                _ => None,
-            };
-            if let (Some(shown), None) = (&slot.shown, &slot.refused) {
-                self.to_save.push(Made {
-                    node: identity.name.clone(),
-                    attempt: 0,
-                    identity: Arc::clone(&slot.identity),
-                    credential: Arc::clone(&shown.credential),
-                });
-            }
+        if is_other {
+            slot.identity = Arc::new(identity.clone());
         }
         slot
     }
@@ -284,9 +266,7 @@ impl State {
         }
         let Some(was_read) = self.hierarchy_stale.take() else { return };
         let is_held = |slot: &&Slot| {
-            matches!(slot.schedule.phase(), Phase::Held(_))
-                && slot.refused.is_none()
-                && slot.signer != Signer::Kept
+            matches!(slot.schedule.phase(), Phase::Held(_)) && slot.signer != Signer::Kept
         };
         let left = self.slots.values().filter(is_held).map(|slot| slot.left(now));
         let left: Vec<_> = left.collect();

@@ -1,7 +1,7 @@
 //! The loop in paused time, with a signer whose slowness and failures are set by the tests.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -182,6 +182,26 @@ impl World {
         let Self { directory, clock, hand, handle, .. } = self;
         handle.shutdown().await.unwrap();
         Self::over(directory, (clock, hand), text, change).await
+    }
+
+    fn state(&self) -> PathBuf {
+        self.directory.path().join("state")
+    }
+
+    /// What is stored of the nodes.
+    fn journal(&self) -> PathBuf {
+        self.state().join("nodes.journal")
+    }
+
+    /// Lets nothing be stored of any node until what is returned is called.
+    fn block_the_store(&self) -> impl FnOnce() + use<> {
+        let (journal, away) = (self.journal(), self.directory.path().join("away"));
+        std::fs::rename(&journal, &away).unwrap();
+        std::fs::create_dir(&journal).unwrap();
+        move || {
+            std::fs::remove_dir(&journal).unwrap();
+            std::fs::rename(&away, &journal).unwrap();
+        }
     }
 
     fn edit(&self, text: &str) {

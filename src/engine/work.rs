@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::failing::{Held, mute};
+use super::failing::mute;
 use super::keeping::{self, Made, Saved};
 use super::slot::{Making, Shown, Signer, Slot};
 use super::state::State;
@@ -28,10 +28,6 @@ impl State {
     /// Decides about one node, and lets it wait for its turn where something is to be made.
     pub(super) fn decide(&mut self, name: &NodeName, now: &Moment) {
         let Some(slot) = self.slots.get_mut(name) else { return };
-        if let Some(refused) = slot.refused.clone() {
-            slot.making = None;
-            return self.hold(name, Held::Failed(refused), now);
-        }
         let Signer::By(signer) = &slot.signer else {
             // Nobody can renew it as it is: it waits for its trust to move.
             slot.making = None;
@@ -173,11 +169,9 @@ impl State {
             tracing::debug!(node = %name, took = ?took, "an attempt that was overtaken is dropped");
             return;
         }
-        let Some(slot) = self.slots.get(&name) else { return };
         match made {
             Ok(credential) => {
-                let (credential, identity) = (Arc::new(credential), Arc::clone(&slot.identity));
-                let made = Made { node: name, attempt, identity, credential };
+                let made = Made { node: name, attempt, credential: Arc::new(credential) };
                 match self.options.store {
                     true => self.to_save.push(made),
                     false => self.to_publish.push(made),
@@ -192,8 +186,8 @@ impl State {
         if self.saving.is_some() || self.to_save.is_empty() {
             return;
         }
-        let (batch, directory) = (std::mem::take(&mut self.to_save), Arc::clone(&self.directory));
-        let save = move || keeping::save(&directory, batch);
+        let (batch, store) = (std::mem::take(&mut self.to_save), Arc::clone(&self.store));
+        let save = move || keeping::save(&store, batch);
         self.saving = Some(tokio::task::spawn_blocking(save));
     }
 
@@ -205,7 +199,7 @@ impl State {
                 Err(error) if self.is_wanted(&made) && self.is_pressing(&made.node, now) => {
                     tracing::error!(
                         node = %made.node,
-                        "its files cannot be saved, and what it had is near its end: it is served \
+                        "it cannot be saved, and what it had is near its end: it is served \
                          from memory alone, and a restart would make it anew: {error}"
                     );
                     self.to_publish.push(made);
@@ -214,7 +208,7 @@ impl State {
                     self.fail(&made.node, format!("it cannot be saved: {error}"), now);
                 }
                 Err(error) => {
-                    tracing::warn!(node = %made.node, "its files cannot be saved: {error}");
+                    tracing::warn!(node = %made.node, "its certificate cannot be saved: {error}");
                 }
             }
         }

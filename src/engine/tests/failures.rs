@@ -111,9 +111,7 @@ async fn a_reload_tries_at_once_what_failed() {
 async fn what_cannot_be_saved_waits_and_is_served_all_the_same_before_the_end() {
     let world = World::new(MESH).await;
     let leaf = world.leaf_after("front", None).await;
-    let key = world.directory.path().join("state/front_key.pem");
-    std::fs::remove_file(&key).unwrap();
-    std::fs::create_dir(&key).unwrap();
+    let unblock = world.block_the_store();
     sleep(world.clock.moment().until(world.due("front").await) + HOUR).await;
     assert_eq!(world.leaf("front"), Some(leaf.clone()), "there is time to mend the directory");
     let failure = world.node_status("front").await.failure.unwrap();
@@ -124,7 +122,7 @@ async fn what_cannot_be_saved_waits_and_is_served_all_the_same_before_the_end() 
     assert!(left.is_positive() && left < time::Duration::hours(5), "{left}");
 
     // Once mended, what follows is saved again.
-    std::fs::remove_dir(&key).unwrap();
+    unblock();
     let saved = world.leaf_after("front", Some(&renewed)).await;
     let world = world.restart(MESH).await;
     assert_eq!(world.leaf("front"), Some(saved));

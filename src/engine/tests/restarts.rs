@@ -30,7 +30,10 @@ async fn a_restart_makes_nothing_and_serves_at_once_what_is_stored() {
 async fn a_key_that_was_damaged_is_made_anew_and_the_others_stay() {
     let world = settled(|_| ()).await;
     let before = leaves(&world);
-    std::fs::write(world.directory.path().join("state/blue_key.pem"), "damaged").unwrap();
+    let mut journal = std::fs::read(world.journal()).unwrap();
+    let at = journal.windows(5).rposition(|window| window == b"\x04blue").unwrap();
+    journal[at + 50] ^= 1;
+    std::fs::write(world.journal(), journal).unwrap();
     let world = world.restart(MESH).await;
     let blue = world.leaf_after("blue", None).await;
     assert_ne!(Some(&blue), before[1].as_ref());
@@ -43,10 +46,7 @@ async fn a_key_that_was_damaged_is_made_anew_and_the_others_stay() {
 async fn what_another_ca_signed_is_not_served() {
     let world = settled(|_| ()).await;
     let other = settled(|_| ()).await;
-    for file in ["blue_key.pem", "blue_cert.pem", "blue_cert_chain.pem"] {
-        let path = |world: &World| world.directory.path().join("state").join(file);
-        std::fs::copy(path(&other), path(&world)).unwrap();
-    }
+    std::fs::copy(other.journal(), world.journal()).unwrap();
     let foreign = other.leaf("blue");
     let world = world.restart(MESH).await;
     assert_ne!(world.leaf("blue"), foreign);
@@ -55,19 +55,68 @@ async fn what_another_ca_signed_is_not_served() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_node_whose_place_holds_a_ca_gets_nothing_and_disturbs_no_other() {
+async fn a_ca_where_a_nodes_files_would_be_is_left_alone() {
     let world = settled(|_| ()).await;
-    let state = world.directory.path().join("state");
+    let state = world.state();
     for (from, to) in [("ca_2_key.pem", "red_key.pem"), ("ca_2_cert.pem", "red_cert.pem")] {
         std::fs::copy(state.join(from), state.join(to)).unwrap();
     }
     let key = std::fs::read(state.join("red_key.pem")).unwrap();
     world.edit(&MESH.replace("  green:", RED_AND_PINK));
-    world.leaf_after("pink", None).await;
+    let red = world.leaf_after("red", None).await;
+    assert_eq!(red.ca_constraint(), None);
     world.settled().await;
-    let failure = world.node_status("red").await.failure.unwrap();
-    assert!(failure.reason.contains("is a CA's key"), "{}", failure.reason);
     assert_eq!(std::fs::read(state.join("red_key.pem")).unwrap(), key);
+}
+
+/// Lets the files of a node lie there as `issue` makes them.
+fn write_files(world: &World, node: &str) {
+    let credential = Arc::clone(&world.node(node).unwrap().leaf.as_ref().unwrap().credential);
+    let write = |part: &str, text: &str| {
+        std::fs::write(world.state().join(format!("{node}_{part}.pem")), text).unwrap();
+    };
+    write("key", &credential.key().to_pem());
+    write("cert", &credential.leaf().to_pem());
+    write("cert_chain", &credential.chain().to_pem());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_issue_made_is_taken_up_into_the_store() {
+    let world = settled(|_| ()).await;
+    let before = leaves(&world);
+    for node in ["front", "blue", "green"] {
+        write_files(&world, node);
+    }
+    std::fs::remove_file(world.journal()).unwrap();
+    let world = world.restart(MESH).await;
+    assert_eq!(leaves(&world), before, "when it is ready");
+    world.settled().await;
+    for node in ["front", "blue", "green"] {
+        std::fs::remove_file(world.state().join(format!("{node}_key.pem"))).unwrap();
+    }
+    let world = world.restart(MESH).await;
+    assert_eq!(leaves(&world), before, "the files are needed no more");
+    assert_eq!(world.fake.asked(), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_what_is_stored_and_what_issue_made_the_later_counts() {
+    let world = settled(|_| ()).await;
+    let old = world.leaf("front").unwrap();
+    let older_journal = std::fs::read(world.journal()).unwrap();
+    write_files(&world, "front");
+    sleep(HOUR).await;
+    world.handle.commands().reissue(vec![name("front")]).await.unwrap().unwrap();
+    let new = world.leaf_after("front", Some(&old)).await;
+    world.settled().await;
+    let world = world.restart(MESH).await;
+    assert_eq!(world.leaf("front").as_ref(), Some(&new), "the store has the later one");
+    write_files(&world, "front");
+    std::fs::write(world.journal(), older_journal).unwrap();
+    let world = world.restart(MESH).await;
+    assert_eq!(world.leaf("front"), Some(new), "the files have it");
+    world.settled().await;
+    assert_eq!(world.fake.asked(), [""; 0]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -75,7 +124,7 @@ async fn without_a_store_only_the_authorities_are_kept() {
     let no_store = |options: &mut Options| options.store = false;
     let world = settled(no_store).await;
     let state = world.directory.path().join("state");
-    assert!(state.join("ca_1_key.pem").exists() && !state.join("front_key.pem").exists());
+    assert!(state.join("ca_1_key.pem").exists() && !world.journal().exists());
     let (before, root) = (leaves(&world), world.node("front").unwrap().trust.both.clone());
     let world = world.restart_with(MESH, no_store).await;
     world.leaf_after("front", None).await;
@@ -86,23 +135,17 @@ async fn without_a_store_only_the_authorities_are_kept() {
 const RED_AND_PINK: &str = "  red: { authority: ca_1 }\n  pink: { authority: ca_1 }\n  green:";
 
 #[tokio::test(start_paused = true)]
-async fn what_cannot_be_saved_holds_up_nobody_and_is_made_anew_after_a_restart() {
+async fn what_cannot_be_saved_is_served_where_there_is_nothing_else() {
     let world = settled(|_| ()).await;
-    let state = world.directory.path().join("state");
-    std::fs::create_dir(state.join("red_key.pem")).unwrap();
-    world.edit(
-        &MESH.replace(
-            "  green:",
-            "  red: { authority: ca_1 }\n  pink: { authority: ca_1 }\n  green:",
-        ),
-    );
-    let pink = world.leaf_after("pink", None).await;
+    let before = leaves(&world);
+    let unblock = world.block_the_store();
+    world.edit(&MESH.replace("  green:", RED_AND_PINK));
     // It has nothing else to show: better one that only this process knows than none.
     let red = world.leaf_after("red", None).await;
-    std::fs::remove_dir(state.join("red_key.pem")).unwrap();
+    unblock();
     let world = world.restart(&MESH.replace("  green:", RED_AND_PINK)).await;
-    assert_eq!(world.leaf_after("pink", None).await, pink);
     assert_ne!(world.leaf_after("red", None).await, red);
+    assert_eq!(leaves(&world), before);
 }
 
 #[tokio::test(start_paused = true)]

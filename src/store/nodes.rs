@@ -1,0 +1,249 @@
+//! What an agent keeps of its nodes: one journal, in which the last record of a kind counts for its
+//! node. Blocking; threads may share one.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use zeroize::Zeroizing;
+
+use super::record::{self, Kind};
+use super::{Damage, Held};
+use crate::files::{Directory, FileName, FilesError, Journal, framed};
+use crate::identity::NodeName;
+use crate::x509::certificate::Certificate;
+use crate::x509::credential::Credential;
+use crate::x509::key::PrivateKey;
+
+/// The journal's name in the state directory.
+const JOURNAL: &str = "nodes.journal";
+
+/// Below so many bytes nothing is written anew for the sake of what is superseded.
+const SMALL: u64 = 16 << 10;
+
+/// What counts of a node: the number of a [`Kind`], and the node's name.
+type Key = (u8, String);
+
+/// What is kept of the nodes in a directory that this process has locked.
+#[derive(Debug)]
+pub struct NodeStore {
+    directory: Arc<Directory>,
+    book: Mutex<Book>,
+}
+
+/// What is known of the journal without reading it.
+#[derive(Debug, Default)]
+struct Book {
+    /// How many bytes the record takes that counts.
+    sizes: HashMap<Key, u64>,
+    /// How many all of them take.
+    live: u64,
+    /// How long the journal is; none where it is not known, or is to be written anew.
+    length: Option<u64>,
+    is_known: bool,
+}
+
+/// Something to be kept of a node, in place of what was kept of the same kind; or nothing.
+pub struct Entry {
+    key: Key,
+    is_something: bool,
+    record: Zeroizing<Vec<u8>>,
+}
+
+impl Entry {
+    /// A node's key and chain.
+    pub fn credential(node: &NodeName, credential: &Credential) -> Self {
+        let key = credential.key().to_der();
+        let chain = credential.chain();
+        let certificates = std::iter::once(chain.leaf()).chain(chain.issuers());
+        let certificates = certificates.map(|certificate| certificate.der().as_ref());
+        let parts: Vec<_> = std::iter::once(key.secret_pkcs8_der()).chain(certificates).collect();
+        Self::new(Kind::Credential, node, &parts)
+    }
+
+    /// Nothing of that kind is kept of the node any more.
+    pub fn nothing(kind: Kind, node: &NodeName) -> Self {
+        Self::new(kind, node, &[])
+    }
+
+    fn new(kind: Kind, node: &NodeName, parts: &[&[u8]]) -> Self {
+        Self {
+            key: (kind.number(), node.to_string()),
+            is_something: !parts.is_empty(),
+            record: record::encode(kind, node.as_str(), parts),
+        }
+    }
+}
+
+impl fmt::Debug for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { key, is_something, record: _ } = self;
+        f.debug_struct("Entry")
+            .field("key", key)
+            .field("is_something", is_something)
+            .finish_non_exhaustive()
+    }
+}
+
+impl NodeStore {
+    /// What is kept in a directory; nothing is read yet.
+    pub fn new(directory: Arc<Directory>) -> Self {
+        Self { directory, book: Mutex::default() }
+    }
+
+    /// Reads what is kept now; nothing is read where nothing is kept of any of `nodes`.
+    ///
+    /// # Errors
+    /// When the journal is there and cannot be read.
+    pub fn read<'a>(
+        &self,
+        nodes: impl IntoIterator<Item = &'a NodeName>,
+    ) -> Result<Reading, FilesError> {
+        let mut book = self.book();
+        let is_kept = |node: &NodeName| {
+            book.sizes.contains_key(&(Kind::Credential.number(), node.to_string()))
+        };
+        if book.is_known && !nodes.into_iter().any(is_kept) {
+            return Ok(Reading::default());
+        }
+        let reading = Reading::of(self.directory.journal(&journal()?)?);
+        *book = Book::of(&reading);
+        Ok(reading)
+    }
+
+    /// Keeps all of these durably. Of one kind and node, the last counts.
+    ///
+    /// # Errors
+    /// When the directory refuses; what was kept before is kept still, and of these perhaps some.
+    pub fn save(&self, entries: &[Entry]) -> Result<(), FilesError> {
+        let mut book = self.book();
+        let added: u64 = entries.iter().map(|entry| framed(entry.record.len())).sum();
+        if let Some(length) = book.length
+            && length + added <= SMALL.max(2 * (book.live + added))
+        {
+            let records: Vec<_> = entries.iter().map(|entry| entry.record.as_slice()).collect();
+            if let Some(length) = self.directory.append(&journal()?, length, &records)? {
+                book.length = Some(length);
+                book.note(entries);
+                return Ok(());
+            }
+            // Somebody else was at it: what can be read of it counts.
+        }
+        *book = self.rewrite(entries)?;
+        Ok(())
+    }
+
+    /// Writes the journal anew, with what counts of it and these.
+    fn rewrite(&self, entries: &[Entry]) -> Result<Book, FilesError> {
+        let reading = Reading::of(self.directory.journal(&journal()?)?);
+        let new: HashMap<_, _> = entries.iter().map(|entry| (&entry.key, entry)).collect();
+        let kept = reading.latest.iter().filter(|(key, _)| !new.contains_key(key));
+        let mut kept: Vec<_> = kept.map(|(_, number)| *number).collect();
+        kept.sort_unstable();
+        let kept = kept.into_iter().filter_map(|number| reading.journal.record(number));
+        let new = new.values().filter(|entry| entry.is_something);
+        let records: Vec<_> = kept.chain(new.map(|entry| entry.record.as_slice())).collect();
+        let length = self.directory.rewrite(&journal()?, &records)?;
+        let mut book = Book { length: Some(length), ..Book::of(&reading) };
+        book.note(entries);
+        Ok(book)
+    }
+
+    fn book(&self) -> MutexGuard<'_, Book> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn journal() -> Result<FileName, FilesError> {
+    FileName::parse(JOURNAL)
+}
+
+impl Book {
+    fn of(reading: &Reading) -> Self {
+        let size = |number| framed(reading.journal.record(number).map_or(0, <[u8]>::len));
+        let sizes: HashMap<_, _> =
+            reading.latest.iter().map(|(key, number)| (key.clone(), size(*number))).collect();
+        let length = reading.journal.length();
+        // One that is not there yet, or is damaged, is written anew.
+        let is_whole = length > 0 && !reading.is_damaged();
+        let live = sizes.values().sum();
+        Self { sizes, live, length: is_whole.then_some(length), is_known: true }
+    }
+
+    fn note(&mut self, entries: &[Entry]) {
+        for entry in entries {
+            self.live -= self.sizes.remove(&entry.key).unwrap_or(0);
+            if entry.is_something {
+                let size = framed(entry.record.len());
+                self.live += size;
+                self.sizes.insert(entry.key.clone(), size);
+            }
+        }
+    }
+}
+
+/// What was kept when it was read; keys among it are wiped when this is dropped.
+#[derive(Debug, Default)]
+pub struct Reading {
+    journal: Journal,
+    /// The number of the record that counts.
+    latest: HashMap<Key, usize>,
+}
+
+impl Reading {
+    fn of(journal: Journal) -> Self {
+        let mut latest = HashMap::new();
+        for (number, bytes) in journal.records().enumerate() {
+            let Some(record) = record::decode(bytes) else { continue };
+            let key = (record.kind, record.node.to_owned());
+            match record.parts.is_empty() {
+                true => latest.remove(&key),
+                false => latest.insert(key, number),
+            };
+        }
+        Self { journal, latest }
+    }
+
+    /// Whether something in the journal is no whole record: a run was cut short, or the file was
+    /// damaged.
+    pub fn is_damaged(&self) -> bool {
+        self.journal.is_damaged()
+    }
+
+    /// What is kept of a node's key and chain.
+    pub fn credential(&self, node: &NodeName) -> Held {
+        match self.parts(Kind::Credential, node) {
+            None => Held::Nothing,
+            Some(parts) => pair(&parts).unwrap_or_else(Held::Damaged),
+        }
+    }
+
+    fn parts(&self, kind: Kind, node: &NodeName) -> Option<Vec<&[u8]>> {
+        let number = self.latest.get(&(kind.number(), node.to_string()))?;
+        Some(record::decode(self.journal.record(*number)?)?.parts)
+    }
+}
+
+fn pair(parts: &[&[u8]]) -> Result<Held, Damage> {
+    let (key_name, chain_name) = ("the stored key", "the stored chain");
+    let [key, chain @ ..] = parts else { return Err(missing(key_name)) };
+    let chain: Result<Vec<_>, _> =
+        chain.iter().map(|der| Certificate::from_der(der.to_vec())).collect();
+    let chain =
+        chain.map_err(|cause| Damage::Certificate { name: chain_name.to_owned(), cause })?;
+    let Some(leaf) = chain.first() else { return Err(missing(chain_name)) };
+    let key = PrivateKey::from_pkcs8(key)
+        .map_err(|cause| Damage::Key { name: key_name.to_owned(), cause })?;
+    if key.public().spki() != leaf.spki() {
+        let (name, other) = (key_name.to_owned(), chain_name.to_owned());
+        return Err(Damage::Mismatch { name, other });
+    }
+    Ok(Held::Pair { key, chain })
+}
+
+fn missing(name: &str) -> Damage {
+    Damage::Missing { name: name.to_owned() }
+}
+
+#[cfg(test)]
+mod tests;
