@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::slot::Slot;
+use super::keeping::Made;
+use super::slot::{Making, Slot};
 use super::state::State;
 use crate::hierarchy::AuthorityFailure;
 use crate::identity::{AuthorityName, NodeName};
@@ -36,12 +37,24 @@ impl State {
                 authority = %slot.identity.authority,
                 failures = slot.schedule.failures(),
                 retry_in = format!("{:.1}s", retry.after.as_secs_f64()),
-                "no certificate was made: {why}"
+                "no new certificate: {why}"
             );
         }
         slot.failure = Some(why);
         self.timers.set(name, slot.schedule.wake());
         self.watch_the_end(name, now);
+    }
+
+    /// What follows a credential that could not be saved: it is kept, and saved later, as long as
+    /// nothing else is wanted.
+    pub(super) fn keep_unsaved(&mut self, made: Made, why: String, now: &Moment) {
+        let Some(slot) = self.slots.get_mut(&made.node) else { return };
+        let unsaved = Some(made.credential);
+        let making = slot.making.take().map(|making| Making { unsaved, ..making });
+        self.fail(&made.node, why, now);
+        if let Some(slot) = self.slots.get_mut(&made.node) {
+            slot.making = making;
+        }
     }
 
     /// Lets a node wait for its authority to be mended: that is tried for all together.

@@ -66,16 +66,16 @@ pub(super) struct Making {
     pub(super) authority: Arc<Authority>,
     pub(super) profile: LeafProfile,
     pub(super) algorithm: KeyAlgorithm,
+    /// What was made, where that could not be saved and waits until it can be.
+    pub(super) unsaved: Option<Arc<Credential>>,
 }
 
 impl Making {
-    /// Whether this is still what is wanted.
-    pub(super) fn is_for(&self, slot: &Slot, authority: &Arc<Authority>) -> bool {
-        let chain = |authority: &Arc<Authority>| authority.chain().to_vec();
+    /// Whether this is still what is wanted of a signer with these certificates.
+    pub(super) fn is_for(&self, slot: &Slot, signer: &CaChain) -> bool {
         self.profile == slot.profile
             && self.algorithm == slot.identity.key_algorithm
-            && (Arc::ptr_eq(&self.authority, authority)
-                || chain(&self.authority) == chain(authority))
+            && self.authority.chain() == signer.certificates()
     }
 }
 
@@ -114,6 +114,11 @@ impl Slot {
                 rotation::judge(&self.profile, algorithm, authority, &shown.credential, now)
             }
         }
+    }
+
+    /// Whether something was made for it that could not be saved.
+    pub(super) fn is_unsaved(&self) -> bool {
+        self.making.as_ref().is_some_and(|making| making.unsaved.is_some())
     }
 
     /// How long what it shows is still good; none if that is over, or there is nothing.

@@ -244,6 +244,16 @@ impl World {
         tokio::time::timeout(24 * 30 * HOUR, wait).await.expect("it never came to be")
     }
 
+    /// Waits until a node's credential was asked for so often.
+    async fn until_asked(&self, node: &str, often: usize) {
+        let wait = async {
+            while self.fake.attempts(node).len() < often {
+                sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(24 * 30 * HOUR, wait).await.expect("it was never asked for");
+    }
+
     async fn status(&self) -> Status {
         self.handle.commands().status().await.unwrap()
     }

@@ -54,12 +54,8 @@ impl State {
                 self.queue.remove(name);
             }
             Decision::Issue(reason) => {
-                let authority = self.authorities.signer(signer).ok();
-                let is_made = slot.making.as_ref().is_some_and(|making| {
-                    authority.is_some_and(|authority| making.is_for(slot, authority))
-                });
-                if is_made {
-                    return;
+                if slot.making.as_ref().is_some_and(|making| making.is_for(slot, chain)) {
+                    return self.save_again(name);
                 }
                 slot.making = None;
                 slot.reason = reason.to_string();
@@ -88,6 +84,7 @@ impl State {
             self.watch_the_end(&name, now);
             let Some(slot) = self.slots.get_mut(&name) else { continue };
             match slot.schedule.phase() {
+                Phase::Failed { .. } if slot.is_unsaved() => self.save_again(&name),
                 Phase::Failed { .. } => {
                     slot.schedule.woken();
                     self.enqueue(&name, now);
@@ -128,6 +125,7 @@ impl State {
                 authority: Arc::clone(&authority),
                 profile: profile.clone(),
                 algorithm,
+                unsaved: None,
             });
             let node = name.clone();
             let request = Request {
@@ -205,13 +203,23 @@ impl State {
                     self.to_publish.push(made);
                 }
                 Err(error) if self.is_wanted(&made) => {
-                    self.fail(&made.node, format!("it cannot be saved: {error}"), now);
+                    self.keep_unsaved(made, format!("it cannot be saved: {error}"), now);
                 }
                 Err(error) => {
                     tracing::warn!(node = %made.node, "its certificate cannot be saved: {error}");
                 }
             }
         }
+    }
+
+    /// Saves once more what a node was made and could not be saved, if there is such a thing.
+    fn save_again(&mut self, name: &NodeName) {
+        let Some(slot) = self.slots.get_mut(name) else { return };
+        let Some(making) = &mut slot.making else { return };
+        let Some(credential) = making.unsaved.take() else { return };
+        self.to_save.push(Made { node: name.clone(), attempt: making.attempt, credential });
+        slot.schedule.begin();
+        self.timers.remove(name);
     }
 
     fn is_wanted(&self, made: &Made) -> bool {

@@ -116,14 +116,75 @@ async fn what_cannot_be_saved_waits_and_is_served_all_the_same_before_the_end() 
     assert_eq!(world.leaf("front"), Some(leaf.clone()), "there is time to mend the directory");
     let failure = world.node_status("front").await.failure.unwrap();
     assert!(failure.reason.contains("cannot be saved"), "{}", failure.reason);
+    assert!(failure.failures > 20 && world.fake.attempts("front").len() == 2, "{failure:?}");
 
     let renewed = world.leaf_after("front", Some(&leaf)).await;
     let left = leaf.validity().not_after - world.clock.now();
     assert!(left.is_positive() && left < time::Duration::hours(5), "{left}");
 
+    assert_eq!(world.fake.attempts("front").len(), 2, "it is the one that could not be saved");
     // Once mended, what follows is saved again.
     unblock();
     let saved = world.leaf_after("front", Some(&renewed)).await;
     let world = world.restart(MESH).await;
     assert_eq!(world.leaf("front"), Some(saved));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_could_not_be_saved_is_saved_later_and_not_made_again() {
+    let world = World::new(MESH).await;
+    let leaf = world.leaf_after("front", None).await;
+    world.settled().await;
+    let unblock = world.block_the_store();
+    let due = world.due("front").await;
+    sleep(world.clock.moment().until(due) + HOUR).await;
+    assert_eq!(world.leaf("front"), Some(leaf.clone()));
+    unblock();
+    let began = Instant::now();
+    let renewed = world.leaf_after("front", Some(&leaf)).await;
+    assert!(began.elapsed() < Duration::from_secs(181), "{:?}", began.elapsed());
+    let made_at = BEGAN + (renewed.validity().not_before - leaf.validity().not_before);
+    assert!(
+        (made_at - due).abs() <= time::Duration::SECOND,
+        "made when it was due, and kept: {made_at} {due}"
+    );
+    assert_eq!(world.fake.attempts("front").len(), 2);
+    assert_eq!(world.node_status("front").await.failure, None);
+    world.settled().await;
+    assert_eq!(world.restart(MESH).await.leaf("front"), Some(renewed));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_could_not_be_saved_is_dropped_when_something_else_is_wanted() {
+    let world = World::new(MESH).await;
+    let leaf = world.leaf_after("front", None).await;
+    world.settled().await;
+    let unblock = world.block_the_store();
+    sleep(world.clock.moment().until(world.due("front").await) + HOUR).await;
+    assert_eq!(world.fake.attempts("front").len(), 2);
+    let edited = MESH.replace(
+        "front: { authority: ca_1,",
+        "front: { authority: ca_1, dnsNames: [front.example],",
+    );
+    world.edit(&edited);
+    world.until_asked("front", 3).await;
+    unblock();
+    let renewed = world.leaf_after("front", Some(&leaf)).await;
+    assert_eq!(renewed.names().dns_names, ["front.example"]);
+    assert_eq!(world.fake.attempts("front").len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reload_saves_at_once_what_could_not_be_saved() {
+    let world = World::new(MESH).await;
+    let leaf = world.leaf_after("front", None).await;
+    world.settled().await;
+    let unblock = world.block_the_store();
+    sleep(world.clock.moment().until(world.due("front").await) + HOUR).await;
+    unblock();
+    let began = Instant::now();
+    world.handle.commands().reload();
+    world.leaf_after("front", Some(&leaf)).await;
+    assert!(began.elapsed() < SECOND, "{:?}", began.elapsed());
+    assert_eq!(world.fake.attempts("front").len(), 2);
 }
