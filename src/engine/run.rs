@@ -1,6 +1,7 @@
 //! The task itself: waits for whatever comes first, and lets the state take it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinError, JoinHandle};
@@ -121,12 +122,20 @@ impl State {
     /// Looks at everything anew after the wall clock was set.
     fn clock_jumped(&mut self, by: time::Duration) {
         let direction = if by.is_negative() { "back" } else { "forward" };
-        let by_words = in_words(by.unsigned_abs());
+        // A jump is made up of two clocks that were read one after the other.
+        let by_words = in_words(by.unsigned_abs().saturating_add(Duration::from_millis(500)));
         tracing::warn!("the clock went {direction} by {by_words}; all deadlines are set anew");
         self.options.observer.clock_jumped();
         self.trusting.shift(by);
-        // What is being made would be valid by the clock as it was.
-        self.slots.values_mut().for_each(|slot| slot.making = None);
+        let now = self.last.instant();
+        for slot in self.slots.values_mut() {
+            // What is being made would be valid by the clock as it was.
+            slot.making = None;
+            // And what nobody wanted by that clock is wanted from now on, if it is.
+            if matches!(slot.schedule.phase(), Phase::Idle(_)) {
+                slot.begun = now;
+            }
+        }
         // An authority may not be valid yet, or no longer: what nodes have is judged after it.
         self.is_clock_set = true;
         self.read_authorities();

@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep};
 use super::*;
 use crate::desired::mesh_file::MeshFile;
 use crate::provisioning::provision;
-use crate::snapshot::{Node, Snapshot};
+use crate::snapshot::{Generation, Node, Snapshot};
 use crate::time::{OffsetDateTime, Simulation};
 use crate::x509::certificate::Certificate;
 
@@ -116,11 +116,17 @@ impl Issuing for Signer {
 struct Counts {
     woke: AtomicUsize,
     jumps: AtomicUsize,
+    /// When what was published last began.
+    begun: Mutex<Option<Instant>>,
 }
 
 impl Observer for Counts {
     fn woke(&self) {
         self.woke.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn published(&self, _: Generation, begun: Instant) {
+        *self.begun.lock().unwrap() = Some(begun);
     }
 
     fn clock_jumped(&self) {
