@@ -17,7 +17,8 @@ LOCK := flock $(TOOLS)/.lock
 
 # program:package, as Debian names them. `cc` builds aws-lc, the rest is what the tests and the demo
 # run.
-DEBIAN_PROGRAMS := cc:gcc cc:libc6-dev curl:curl openssl:openssl $(PYTHON):python3
+DEBIAN_PROGRAMS := cc:gcc cc:libc6-dev curl:curl openssl:openssl $(PYTHON):python3 \
+    systemd-socket-activate:systemd
 
 .PHONY: help
 help: ## Show this list
