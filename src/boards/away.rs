@@ -128,9 +128,9 @@ impl Away {
     }
 }
 
-/// Whether these are about the same half of the same node, as of whenever.
+/// Whether this part is among them, as of whenever.
 fn is_among(one: &Aspect, aspects: &[Aspect]) -> bool {
-    aspects.iter().any(|other| (&other.node, other.part) == (&one.node, one.part))
+    aspects.iter().any(|other| other.part == one.part)
 }
 
 fn named(who: &RecipientView) -> Named {

@@ -11,24 +11,43 @@ use tokio::time::Instant;
 use super::away::Away;
 #[cfg(doc)]
 use super::away::GONE_AFTER;
-use crate::identity::NodeName;
+use crate::identity::{AuthorityName, NodeName};
 use crate::snapshot::Generation;
 
-/// The half of a node's state that something served was made of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// What something served can be made of, and that changes by itself.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Part {
-    /// Its key and chain.
-    Leaf,
-    /// Its anchors and the peers that it expects.
-    Trust,
+    /// The key and chain of a node.
+    Leaf(NodeName),
+    /// The roots of an authority, had by the authority's name.
+    Roots(AuthorityName),
+    /// The anchors of a node, and the peers that it expects.
+    Trust(NodeName),
+}
+
+impl Part {
+    /// The node of which it is half of the state; none of what is an authority's.
+    pub fn node(&self) -> Option<&NodeName> {
+        match self {
+            Self::Leaf(node) | Self::Trust(node) => Some(node),
+            Self::Roots(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Leaf(node) | Self::Trust(node) => node.fmt(f),
+            Self::Roots(authority) => authority.fmt(f),
+        }
+    }
 }
 
 /// What something served was made of, and as of when.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Aspect {
-    /// Whose state.
-    pub node: NodeName,
-    /// Which half.
+    /// What.
     pub part: Part,
     /// As of which generation.
     pub generation: Generation,
@@ -98,16 +117,14 @@ pub struct Connected {
     pub names: Vec<(String, Subscription)>,
 }
 
-/// How far one recipient is with one half of one node's state.
+/// How far one recipient is with one part of what it was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivery {
     /// Who.
     pub recipient: RecipientView,
     /// The name that it asked by.
     pub name: String,
-    /// Whose state.
-    pub node: NodeName,
-    /// Which half.
+    /// What it was made of.
     pub part: Part,
     /// The newest generation that it accepted; 0 for none.
     pub accepted: Generation,
@@ -224,15 +241,12 @@ impl Deliveries {
 fn deliveries(away_since: Option<Instant>, entry: &Entry) -> impl Iterator<Item = Delivery> {
     entry.subscriptions.iter().flat_map(move |(name, subscription)| {
         subscription.aspects.iter().map(move |aspect| {
-            let accepted = subscription
-                .accepted_aspects
-                .iter()
-                .find(|accepted| accepted.node == aspect.node && accepted.part == aspect.part);
+            let accepted =
+                subscription.accepted_aspects.iter().find(|accepted| accepted.part == aspect.part);
             Delivery {
                 recipient: (*entry.who).clone(),
                 name: name.clone(),
-                node: aspect.node.clone(),
-                part: aspect.part,
+                part: aspect.part.clone(),
                 accepted: accepted.map_or(0, |accepted| accepted.generation),
                 rejected: subscription.rejected.as_ref().map(|rejection| rejection.why.clone()),
                 away_since,

@@ -10,7 +10,7 @@ fn name(text: &str) -> NodeName {
 }
 
 fn leaf(node: &str, generation: Generation) -> Aspect {
-    Aspect { node: name(node), part: Part::Leaf, generation }
+    Aspect { part: Part::Leaf(name(node)), generation }
 }
 
 fn who(node_id: &str, caller: &str) -> RecipientView {
@@ -171,12 +171,12 @@ impl Observer for Told {
     }
 
     fn accepted(&self, aspects: &[Aspect], took: Duration) {
-        let line = format!("accepted {} after {took:?}", aspects[0].node);
+        let line = format!("accepted {} after {took:?}", aspects[0].part);
         self.0.lock().unwrap().push(line);
     }
 
     fn rejected(&self, aspects: &[Aspect]) {
-        self.0.lock().unwrap().push(format!("rejected {}", aspects[0].node));
+        self.0.lock().unwrap().push(format!("rejected {}", aspects[0].part));
     }
 }
 

@@ -168,7 +168,7 @@ impl Catalogue {
         }
         let generation = leaf.generation;
         self.0.cache.resource(name, subject, generation, || {
-            let aspect = Aspect { node: of.clone(), part: Part::Leaf, generation };
+            let aspect = Aspect { part: Part::Leaf(of.clone()), generation };
             Ok(resource(name, secret::certificate(name, &leaf.credential), vec![aspect]))
         })
     }
@@ -194,7 +194,7 @@ impl Catalogue {
                 None => peers::at(&node.trust, end),
             };
             let peers = peers.ok_or_else(|| Reason::NoSuchBackend { node: of.clone() })?;
-            let aspect = Aspect { node: of.clone(), part: Part::Trust, generation };
+            let aspect = Aspect { part: Part::Trust(of.clone()), generation };
             Ok(resource(name, secret::validation(name, &peers, validator)?, vec![aspect]))
         })
     }

@@ -201,7 +201,7 @@ mod tests {
         let board = Deliveries::observed(Arc::clone(&metrics) as _);
         let recipient = board.connect(RecipientView::default());
         let node = NodeName::parse("front").unwrap();
-        let aspects = [Aspect { node, part: Part::Leaf, generation: 7 }];
+        let aspects = [Aspect { part: Part::Leaf(node), generation: 7 }];
         metrics.published(7, Instant::now());
         tokio::time::advance(Duration::from_millis(10)).await;
         recipient.sent("default", "v", &aspects);

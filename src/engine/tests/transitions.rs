@@ -78,8 +78,7 @@ async fn a_certificate_moves_when_the_last_one_who_must_accept_it_says_that_it_c
     let who = RecipientView { node_id: "front-1".to_owned(), ..RecipientView::default() };
     let envoy = deliveries.connect(who);
     let trust = |world: &World| Aspect {
-        node: name("front"),
-        part: Part::Trust,
+        part: Part::Trust(name("front")),
         generation: world.node("front").unwrap().trust.generation,
     };
     envoy.sent("ROOTCA", "1", &[trust(&world)]);

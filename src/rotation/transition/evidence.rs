@@ -9,14 +9,12 @@ use tokio::time::Instant;
 use super::report::{Standing, Waited, Waiting};
 use super::{Audience, Facts};
 use crate::boards::{Delivery, GONE_AFTER, Part};
-use crate::identity::NodeName;
 use crate::snapshot::Generation;
 use crate::time::{OffsetDateTime, later};
 
-/// Somebody who takes something of a node by a name; remembered over a restart.
+/// Somebody who takes something by a name; remembered over a restart.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Known {
-    pub(super) node: NodeName,
     pub(super) part: Part,
     pub(super) node_id: String,
     pub(super) cluster: String,
@@ -26,8 +24,7 @@ pub(super) struct Known {
 impl Known {
     fn of(delivery: &Delivery) -> Self {
         Self {
-            node: delivery.node.clone(),
-            part: delivery.part,
+            part: delivery.part.clone(),
             node_id: delivery.recipient.node_id.clone(),
             cluster: delivery.recipient.cluster.clone(),
             name: delivery.name.clone(),
@@ -49,8 +46,8 @@ pub(super) enum Returning {
 
 /// What is known at one moment.
 pub(super) struct Evidence<'a> {
-    standings: HashMap<(&'a NodeName, Part), Vec<&'a Delivery>>,
-    returning: HashMap<(&'a NodeName, Part), Vec<&'a Known>>,
+    standings: HashMap<&'a Part, Vec<&'a Delivery>>,
+    returning: HashMap<&'a Part, Vec<&'a Known>>,
     is_anybody_returning: bool,
     returned_by: OffsetDateTime,
     now: OffsetDateTime,
@@ -69,7 +66,7 @@ impl<'a> Evidence<'a> {
     ) -> Self {
         let mut standings: HashMap<_, Vec<_>> = HashMap::new();
         for delivery in facts.standings.iter().filter(|_| is_busy) {
-            standings.entry((&delivery.node, delivery.part)).or_default().push(delivery);
+            standings.entry(&delivery.part).or_default().push(delivery);
         }
         let mut this = Self {
             standings,
@@ -84,23 +81,23 @@ impl<'a> Evidence<'a> {
             && now < returned_by
         {
             for known in all {
-                this.returning.entry((&known.node, known.part)).or_default().push(known);
+                this.returning.entry(&known.part).or_default().push(known);
             }
         }
         this
     }
 
-    /// Whose word is still missing that `part` of `node`, as of `generation`, has arrived.
+    /// Whose word is still missing that `part`, as of `generation`, has arrived.
     /// `since` is from when it soaks where nobody answers; none where it did so long ago.
     pub(super) fn missing(
         &self,
-        (node, part, audience): (&NodeName, Part, Audience),
+        (part, audience): (&Part, Audience),
         generation: Option<Generation>,
         since: Option<OffsetDateTime>,
     ) -> Waiting {
         let mut waiting = Waiting::default();
         let waited = |recipient, name, standing, until| Waited {
-            node: node.clone(),
+            of: part.clone(),
             recipient,
             name,
             standing,
@@ -110,7 +107,7 @@ impl<'a> Evidence<'a> {
             waiting.add(waited(None, None, Standing::Unpublished, None));
             return waiting;
         };
-        let there = self.standings.get(&(node, part)).map_or(&[][..], Vec::as_slice);
+        let there = self.standings.get(part).map_or(&[][..], Vec::as_slice);
         for delivery in there.iter().filter(|delivery| delivery.accepted < generation) {
             let (standing, until) = match (&delivery.rejected, delivery.away_since) {
                 (_, Some(since)) => (Standing::Away, Some(self.gone_at(since))),
@@ -125,7 +122,7 @@ impl<'a> Evidence<'a> {
             if self.is_anybody_returning {
                 waiting.add(waited(None, None, Standing::Returning, until));
             }
-            let returning = self.returning.get(&(node, part)).map_or(&[][..], Vec::as_slice);
+            let returning = self.returning.get(part).map_or(&[][..], Vec::as_slice);
             for known in returning.iter().filter(|known| !is_there(known, there)) {
                 let (who, name) = (known.node_id.clone(), known.name.clone());
                 waiting.add(waited(Some(who), Some(name), Standing::Returning, until));

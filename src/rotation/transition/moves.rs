@@ -104,9 +104,8 @@ impl Transitions {
             if may_move {
                 waiting = Waiting::default();
                 if !can_move {
-                    let (node, standing) = (identity.name.clone(), Standing::NoSigner);
-                    let waited =
-                        Waited { node, recipient: None, name: None, standing, until: None };
+                    let (of, standing) = (Part::Leaf(identity.name.clone()), Standing::NoSigner);
+                    let waited = Waited { of, recipient: None, name: None, standing, until: None };
                     waiting.add(waited);
                 }
             }
@@ -223,7 +222,8 @@ fn missing(
         // It is in everything that this process ever published of it: any acceptance will do.
         None => (Some(1), None),
     };
-    evidence.missing((&identity.name, Part::Trust, facts.audience), generation, since)
+    let part = Part::Trust(identity.name.clone());
+    evidence.missing((&part, facts.audience), generation, since)
 }
 
 /// By whom each node is named, and how.

@@ -132,7 +132,9 @@ struct StoredMoving {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct StoredRecipient {
-    node: String,
+    /// Whose.
+    #[serde(alias = "node")]
+    of: String,
     part: StoredPart,
     node_id: String,
     cluster: String,
@@ -143,6 +145,7 @@ struct StoredRecipient {
 #[serde(rename_all = "camelCase")]
 enum StoredPart {
     Leaf,
+    Roots,
     Trust,
 }
 
@@ -343,10 +346,11 @@ impl StoredEnd {
 impl StoredRecipient {
     fn of(known: &Known) -> Self {
         Self {
-            node: known.node.to_string(),
+            of: known.part.to_string(),
             part: match known.part {
-                Part::Leaf => StoredPart::Leaf,
-                Part::Trust => StoredPart::Trust,
+                Part::Leaf(_) => StoredPart::Leaf,
+                Part::Roots(_) => StoredPart::Roots,
+                Part::Trust(_) => StoredPart::Trust,
             },
             node_id: known.node_id.clone(),
             cluster: known.cluster.clone(),
@@ -355,11 +359,12 @@ impl StoredRecipient {
     }
 
     fn restore(self) -> Result<Known, RecordError> {
-        let part = match self.part {
-            StoredPart::Leaf => Part::Leaf,
-            StoredPart::Trust => Part::Trust,
+        let Self { of, part, node_id, cluster, name } = self;
+        let part = match part {
+            StoredPart::Leaf => Part::Leaf(NodeName::parse(&of)?),
+            StoredPart::Roots => Part::Roots(AuthorityName::parse(&of)?),
+            StoredPart::Trust => Part::Trust(NodeName::parse(&of)?),
         };
-        let Self { node, node_id, cluster, name, .. } = self;
-        Ok(Known { node: NodeName::parse(&node)?, part, node_id, cluster, name })
+        Ok(Known { part, node_id, cluster, name })
     }
 }

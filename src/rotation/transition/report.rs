@@ -2,25 +2,21 @@
 
 use std::fmt;
 
-use serde::{Serialize, Serializer};
-
+use crate::boards::Part;
 use crate::identity::NodeName;
 use crate::time::{OffsetDateTime, rfc3339};
 use crate::x509::printable::printable;
 
 /// Something of one node that moves.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transition {
     /// The node.
-    #[serde(serialize_with = "text")]
     pub node: NodeName,
     /// What moves.
     pub what: What,
     /// How far it is.
     pub phase: Phase,
-    /// Since when this phase waits (RFC 3339 when serialised).
-    #[serde(serialize_with = "moment")]
+    /// Since when this phase waits.
     pub since: OffsetDateTime,
     /// Who or what is waited for: the first few.
     pub waiting: Vec<Waited>,
@@ -32,8 +28,7 @@ pub struct Transition {
 
 /// What of a node moves. Roots are called by their authority, or by their subject where the mesh
 /// has none for them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase", tag = "kind")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum What {
     /// Its certificate goes from one root to another.
     Authority {
@@ -52,8 +47,7 @@ pub enum What {
 }
 
 /// The phases of a transition, in their order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
     /// New roots go out.
     Spread,
@@ -66,28 +60,22 @@ pub enum Phase {
 }
 
 /// Somebody or something that is waited for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Waited {
-    /// Whose state it is about.
-    #[serde(serialize_with = "text")]
-    pub node: NodeName,
+    /// What it is about.
+    pub of: Part,
     /// Who, in words; none where nobody in particular.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub recipient: Option<String>,
     /// The SDS name that it asked by.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// How it stands with it.
     pub standing: Standing,
     /// When this wait ends by itself, if it does.
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "perhaps")]
     pub until: Option<OffsetDateTime>,
 }
 
 /// Why something is waited for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase", tag = "kind", content = "why")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Standing {
     /// It has not accepted what it was sent.
     Pending,
@@ -109,23 +97,27 @@ pub enum Standing {
 
 impl fmt::Display for Waited {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { node, recipient, name, standing, until } = self;
+        let Self { of, recipient, name, standing, until } = self;
         let who = recipient.as_deref().unwrap_or("whoever was connected");
         // Whoever asks chooses the name, and a part of a path may be anything.
         let name = name.as_deref().map_or_else(|| "its names".to_owned(), printable);
+        let name = match of {
+            Part::Leaf(node) | Part::Trust(node) => format!("{name} of {node}"),
+            Part::Roots(authority) => format!("{name} with the roots of {authority}"),
+        };
         match standing {
-            Standing::Pending => write!(f, "{who} has not accepted {name} of {node} yet"),
-            Standing::Rejected(why) => write!(f, "{who} rejected {name} of {node}: {why}"),
-            Standing::Away => write!(f, "{who}, which had {name} of {node}, is away"),
+            Standing::Pending => write!(f, "{who} has not accepted {name} yet"),
+            Standing::Rejected(why) => write!(f, "{who} rejected {name}: {why}"),
+            Standing::Away => write!(f, "{who}, which had {name}, is away"),
             Standing::Returning => {
-                write!(f, "{who} had {name} of {node} before the restart and is not back yet")
+                write!(f, "{who} had {name} before the restart and is not back yet")
             }
             Standing::Soaking => {
-                write!(f, "nobody answers for {node}: time is given to whoever reads it")
+                write!(f, "nobody answers for {of}: time is given to whoever reads it")
             }
-            Standing::Unpublished => write!(f, "the new state of {node} is not published yet"),
-            Standing::Under => write!(f, "the certificate of {node} may still stand under it"),
-            Standing::NoSigner => write!(f, "the new authority of {node} cannot sign now"),
+            Standing::Unpublished => write!(f, "the new state of {of} is not published yet"),
+            Standing::Under => write!(f, "the certificate of {of} may still stand under it"),
+            Standing::NoSigner => write!(f, "the new authority of {of} cannot sign now"),
         }?;
         match until {
             Some(until) => write!(f, "; waited for until {}", rfc3339(*until)),
@@ -141,21 +133,6 @@ pub struct Note {
     pub node: NodeName,
     /// A sentence that names it.
     pub text: String,
-}
-
-fn text<S: Serializer>(value: &impl fmt::Display, to: S) -> Result<S::Ok, S::Error> {
-    to.collect_str(value)
-}
-
-fn moment<S: Serializer>(at: &OffsetDateTime, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_str(&rfc3339(*at))
-}
-
-fn perhaps<S: Serializer>(at: &Option<OffsetDateTime>, to: S) -> Result<S::Ok, S::Error> {
-    match at {
-        Some(at) => moment(at, to),
-        None => to.serialize_none(),
-    }
 }
 
 /// Those waited for, the first few by name: a transition may wait for thousands.
@@ -231,7 +208,7 @@ mod tests {
     #[test]
     fn a_name_that_somebody_made_up_acts_upon_no_terminal() {
         let waited = Waited {
-            node: NodeName::parse("front").unwrap(),
+            of: Part::Trust(NodeName::parse("front").unwrap()),
             recipient: Some("envoy".to_owned()),
             name: Some("file-root:/\u{1b}[2J/front_trust.pem".to_owned()),
             standing: Standing::Pending,

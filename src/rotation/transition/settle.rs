@@ -17,7 +17,8 @@ impl Transitions {
                 continue;
             }
             let identity = round.seen[at].identity;
-            let whose = (&identity.name, Part::Trust, round.seen[at].facts.audience);
+            let part = Part::Trust(identity.name.clone());
+            let whose = (&part, round.seen[at].facts.audience);
             let mut overdue = Vec::new();
             let mut reason = String::new();
             let mut change = RootsChange::default();
@@ -129,14 +130,10 @@ fn still_showing(
     older: &Older,
     evidence: &Evidence<'_>,
 ) -> Waiting {
-    let name = &seen.identity.name;
+    let part = Part::Leaf(seen.identity.name.clone());
     let (standing, until) = match (seen.facts.showing, older.since) {
         (Showing::Leaf { .. }, since) => {
-            return evidence.missing(
-                (name, Part::Leaf, seen.facts.audience),
-                older.generation,
-                since,
-            );
+            return evidence.missing((&part, seen.facts.audience), older.generation, since);
         }
         // Nobody tells how far the process is that signs it: it gets the time to wait for those
         // who are to accept the new one, and then for its files to be read.
@@ -150,6 +147,6 @@ fn still_showing(
         (Showing::Elsewhere | Showing::Nothing, _) => (Standing::Unpublished, None),
     };
     let mut waiting = Waiting::default();
-    waiting.add(Waited { node: name.clone(), recipient: None, name: None, standing, until });
+    waiting.add(Waited { of: part, recipient: None, name: None, standing, until });
     waiting
 }

@@ -8,6 +8,7 @@ use super::node::End;
 use super::report::{Standing, Waited, Waiting, sooner};
 use super::round::Round;
 use super::{NodeState, Transitions};
+use crate::boards::Part;
 use crate::desired::{Caller, Identity, TrustSet};
 use crate::identity::{AuthorityName, NodeName, SpiffeId};
 
@@ -104,7 +105,7 @@ impl Transitions {
             let names = peers.iter().filter_map(|peer| self.nodes.get_index(*peer));
             waiting.add_many(peers.len(), || {
                 names.map(|(name, _)| Waited {
-                    node: name.clone(),
+                    of: Part::Leaf(name.clone()),
                     recipient: None,
                     name: None,
                     standing: Standing::Under,

@@ -31,7 +31,7 @@ impl Table {
             name: name.into(),
             version: version.into(),
             any: Bytes::new(),
-            aspects: vec![Aspect { node, part: Part::Leaf, generation }],
+            aspects: vec![Aspect { part: Part::Leaf(node), generation }],
         };
         self.0.insert(name.into(), Some(Arc::new(resource)));
     }

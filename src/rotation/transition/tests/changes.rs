@@ -1,7 +1,7 @@
 //! What each change of a mesh does, step by step.
 
+use super::envoys::Half;
 use super::world::*;
-use crate::boards::Part;
 
 #[test]
 fn a_mesh_at_rest_has_nothing_to_do() {
@@ -249,7 +249,7 @@ fn an_edit_taken_back_in_any_phase_ends_where_it_began() {
         world.run();
         for step in 0..steps {
             let id = order[step / 2 % 3];
-            world.accepts(id, if step % 2 == 0 { Part::Trust } else { Part::Leaf });
+            world.accepts(id, if step % 2 == 0 { Half::Trust } else { Half::Leaf });
             world.run();
             assert!(world.verifies("front", "blue"), "step {step}");
         }
@@ -258,7 +258,7 @@ fn an_edit_taken_back_in_any_phase_ends_where_it_began() {
         world.run();
         for _ in 0..3 {
             for id in order {
-                for part in [Part::Leaf, Part::Trust] {
+                for part in [Half::Leaf, Half::Trust] {
                     world.accepts(id, part);
                     world.run();
                     assert!(world.verifies("front", "blue"), "taken back after {steps}: {id}");
@@ -306,7 +306,7 @@ fn a_root_that_was_taken_back_meanwhile_has_to_arrive_anew() {
     world.trusts("front", &["ca_1"]);
     world.advance();
     // front's Envoy accepts what is newer than the root that it never saw.
-    world.accepts("front", Part::Trust);
+    world.accepts("front", Half::Trust);
     world.trusts("front", &["ca_1", "ca_2"]);
     world.sign("blue", "ca_2");
     world.run();

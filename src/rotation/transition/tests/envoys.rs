@@ -27,6 +27,13 @@ pub struct Envoy {
 /// The anchors of the ends of a node, by end: `both`, `listener`, `backend NAME`.
 pub type Ends = BTreeMap<String, Anchors>;
 
+/// What an Envoy accepts at once.
+#[derive(Clone, Copy)]
+pub enum Half {
+    Leaf,
+    Trust,
+}
+
 impl World {
     pub fn connect(&mut self, id: &str, of: &str) {
         self.envoys.push(Envoy {
@@ -57,20 +64,20 @@ impl World {
         }
     }
 
-    pub fn accepts(&mut self, id: &str, part: Part) {
+    pub fn accepts(&mut self, id: &str, half: Half) {
         let at = self.envoys.iter().position(|envoy| envoy.id == id).unwrap();
         let envoy = &mut self.envoys[at];
         if envoy.away_since.is_some() || envoy.is_unknown || envoy.rejects.is_some() {
             return;
         }
-        match part {
-            Part::Leaf => {
+        match half {
+            Half::Leaf => {
                 if let Some(leaf) = self.leaves.get(&envoy.node) {
                     envoy.leaf = Some(leaf.root.clone());
                     envoy.accepted.0 = leaf.generation;
                 }
             }
-            Part::Trust => {
+            Half::Trust => {
                 if let Some(trust) = self.trust.get(&envoy.node) {
                     envoy.trust = Some(ends(trust));
                     envoy.accepted.1 = trust.generation;
@@ -81,8 +88,8 @@ impl World {
 
     /// An Envoy accepts all there is for it, and the engine goes on.
     pub fn takes(&mut self, id: &str) {
-        self.accepts(id, Part::Leaf);
-        self.accepts(id, Part::Trust);
+        self.accepts(id, Half::Leaf);
+        self.accepts(id, Half::Trust);
         self.run();
     }
 
@@ -99,7 +106,9 @@ impl World {
         let there = self.envoys.iter().filter(|envoy| !envoy.is_unknown);
         let there = there.filter(|envoy| !envoy.away_since.is_some_and(gone));
         let parts = |envoy: &Envoy| {
-            [(Part::Leaf, "default", envoy.accepted.0), (Part::Trust, "ROOTCA", envoy.accepted.1)]
+            let (leaf, trust) = envoy.accepted;
+            let node = || envoy.node.clone();
+            [(Part::Leaf(node()), "default", leaf), (Part::Trust(node()), "ROOTCA", trust)]
         };
         let delivery = |envoy: &Envoy, (part, name, accepted): (Part, &str, Generation)| Delivery {
             recipient: RecipientView {
@@ -109,13 +118,14 @@ impl World {
                 ..RecipientView::default()
             },
             name: name.to_owned(),
-            node: envoy.node.clone(),
             part,
             accepted,
             rejected: envoy.rejects.clone(),
             away_since: envoy.away_since,
         };
-        let is_known = |delivery: &Delivery| self.desired.identities.contains_key(&delivery.node);
+        let is_known = |delivery: &Delivery| {
+            delivery.part.node().is_none_or(|node| self.desired.identities.contains_key(node))
+        };
         there
             .flat_map(|envoy| parts(envoy).map(|part| delivery(envoy, part)))
             .filter(is_known)

@@ -1,7 +1,7 @@
 //! A process that ends at any moment, and the next one.
 
+use super::envoys::Half;
 use super::world::*;
-use crate::boards::Part;
 use crate::rotation::transition::{RecordError, Transitions};
 
 const ORDER: [&str; 3] = ["front", "green", "blue"];
@@ -26,7 +26,7 @@ fn a_move_goes_on_over_a_restart_between_any_two_steps() {
             if step == at {
                 restart(&mut world);
             }
-            let part = if step % 2 == 0 { Part::Trust } else { Part::Leaf };
+            let part = if step % 2 == 0 { Half::Trust } else { Half::Leaf };
             world.accepts(ORDER[step / 2 % 3], part);
             world.run();
             assert!(world.verifies("front", "blue"), "restart {at}, step {step}");

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
+use super::envoys::Half;
 use super::envoys::holds;
 use super::world::*;
-use crate::boards::Part;
 use crate::desired::{Backend, Caller, Identity};
 
 const NODES: [&str; 3] = ["front", "blue", "green"];
@@ -167,7 +167,7 @@ fn happen(world: &mut World, kept: &mut Kept, event: &Event) {
             kept.0.retain(|pair| wanted.contains(pair));
         }
         Event::Accept(envoy, leaf) => {
-            world.accepts(ENVOYS[*envoy], if *leaf { Part::Leaf } else { Part::Trust });
+            world.accepts(ENVOYS[*envoy], if *leaf { Half::Leaf } else { Half::Trust });
         }
         Event::Reject(envoy, on) => {
             world.envoy(ENVOYS[*envoy]).rejects = on.then(|| "no".to_owned());
@@ -228,7 +228,7 @@ fn rest(world: &mut World, kept: &mut Kept) {
                 world.advance();
                 kept.check(world, &"resting");
             }
-            for part in [Part::Trust, Part::Leaf] {
+            for part in [Half::Trust, Half::Leaf] {
                 world.accepts(id, part);
                 world.advance();
                 kept.check(world, &"resting");

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use super::envoys::Half;
 use super::world::*;
-use crate::boards::Part;
 use crate::rotation::transition::{Held, Phase};
 use crate::time::later;
 
@@ -64,7 +64,7 @@ fn one_that_went_away_is_waited_for_until_it_counts_as_gone() {
 #[test]
 fn one_that_comes_back_in_time_is_asked_again() {
     let mut world = moving();
-    world.accepts("front", Part::Trust);
+    world.accepts("front", Half::Trust);
     world.departs("front");
     world.passes(10);
     world.returns("front");
@@ -255,23 +255,4 @@ fn a_clock_that_is_set_takes_no_time_from_anybody() {
     world.run();
     assert_eq!(world.leaf_of("blue"), "ca_1");
     assert_eq!(world.plan.next, Some(later(world.now, world.settle_within)));
-}
-
-#[test]
-fn what_is_said_of_a_transition_can_be_read_by_machines() {
-    let mut world = moving();
-    world.envoy("front").rejects = Some("no".to_owned());
-    world.run();
-    let json = serde_json::to_value(&world.plan.transitions).unwrap();
-    let blue = json.as_array().unwrap().iter().find(|it| it["node"] == "blue").unwrap();
-    assert_eq!(
-        blue["what"],
-        serde_json::json!({"kind": "authority", "from": "ca_1", "to": "ca_2"})
-    );
-    assert_eq!(
-        (&blue["phase"], &blue["since"]),
-        (&"spread".into(), &"2026-11-21T08:00:00Z".into())
-    );
-    let standing = serde_json::json!({"kind": "rejected", "why": "no"});
-    assert_eq!(blue["waiting"][0]["standing"], standing);
 }

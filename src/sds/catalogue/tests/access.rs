@@ -78,7 +78,7 @@ fn among_equals_a_caller_says_who_it_is() {
         assert!(why.contains("set its node.id"), "{name}: {why}");
         assert_eq!(catalogue.depends_on(name, &two, &["green"]), [], "{name}");
         let resource = ready(catalogue.resolve(name, &two, &["green", "blue"]));
-        assert_eq!(resource.aspects[0].node, node_name("blue"), "{name}");
+        assert_eq!(resource.aspects[0].part.node(), Some(&node_name("blue")), "{name}");
     }
     ready(catalogue.resolve("front", &two, &[]));
 }

@@ -230,7 +230,7 @@ impl Running {
             name: name.into(),
             version: version.into(),
             any: Bytes::from(any),
-            aspects: vec![Aspect { node: node.clone(), part: Part::Leaf, generation }],
+            aspects: vec![Aspect { part: Part::Leaf(node.clone()), generation }],
         });
         let weak = Arc::downgrade(&resource);
         self.table.0.lock().unwrap().insert(name.into(), resource);
