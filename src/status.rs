@@ -169,7 +169,7 @@ pub struct Failure {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Transition {
-    /// The node that it is about.
+    /// The node that it is about; where roots had by the name of an authority change, that.
     pub node: String,
     /// What changes, in words.
     pub what: String,
@@ -181,8 +181,8 @@ pub struct Transition {
     pub waiting_for: Vec<String>,
     /// When the wait ends in any case.
     pub until: Option<String>,
-    /// Whether a step was taken although somebody was still waited for.
-    pub forced: bool,
+    /// Who was still waited for when a step was taken all the same, in words.
+    pub forced: Option<String>,
 }
 
 /// Somebody with a stream to the agent.

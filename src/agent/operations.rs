@@ -159,7 +159,7 @@ fn node(node: engine::NodeStatus) -> Node {
 
 fn transition(transition: engine::TransitionStatus) -> Transition {
     Transition {
-        node: transition.node.to_string(),
+        node: transition.of,
         what: transition.what,
         phase: transition.phase,
         since: transition.since.map(rfc3339),

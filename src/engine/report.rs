@@ -6,10 +6,11 @@ use super::status::{
     AuthorityStatus, CertificateStatus, FailureStatus, NodeState, NodeStatus, Status,
     TransitionStatus,
 };
+use crate::boards::Part;
 use crate::hierarchy::State as AuthorityState;
 use crate::identity::AuthorityName;
 use crate::rotation::schedule::Phase;
-use crate::rotation::transition::{Transition, What};
+use crate::rotation::transition::{Standing, Transition, What};
 use crate::time::Moment;
 
 impl State {
@@ -22,8 +23,18 @@ impl State {
             authorities: names.map(|name| self.authority(name)).collect(),
             nodes: self.slots.values().map(|slot| self.node(slot, now)).collect(),
             transitions: self.trusting.moving.iter().map(transition).collect(),
-            problems: self.trusting.unrecorded.iter().cloned().collect(),
+            problems: self.trusting.unrecorded.iter().cloned().chain(self.left_behind()).collect(),
         }
+    }
+
+    /// Those who will never follow by themselves, each once.
+    fn left_behind(&self) -> Vec<String> {
+        let waited = self.trusting.moving.iter().flat_map(|transition| &transition.waiting);
+        let fixed = waited.filter(|waited| matches!(waited.standing, Standing::Fixed { .. }));
+        let mut words: Vec<_> = fixed.map(ToString::to_string).collect();
+        words.sort();
+        words.dedup();
+        words
     }
 
     fn authority(&self, name: &AuthorityName) -> AuthorityStatus {
@@ -91,7 +102,7 @@ impl State {
 }
 
 fn transition(transition: &Transition) -> TransitionStatus {
-    let Transition { node, what, phase, since, waiting, more, forced } = transition;
+    let Transition { of, what, phase, since, waiting, more, until, forced } = transition;
     let what = match what {
         What::Authority { from, to } => format!("its certificate moves from {from} to {to}"),
         What::Roots { added, kept } => {
@@ -99,7 +110,11 @@ fn transition(transition: &Transition) -> TransitionStatus {
                 (!names.is_empty()).then(|| format!("{verb} {}", names.join(", ")))
             };
             let parts = [listed("comes to trust", added), listed("goes on trusting", kept)];
-            parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
+            let parts = parts.into_iter().flatten().collect::<Vec<_>>().join("; ");
+            match of {
+                Part::Roots(_) => format!("whoever asks for it by name {parts}"),
+                Part::Leaf(_) | Part::Trust(_) => parts,
+            }
         }
     };
     let mut waiting_for: Vec<_> = waiting.iter().map(ToString::to_string).collect();
@@ -107,12 +122,12 @@ fn transition(transition: &Transition) -> TransitionStatus {
         waiting_for.push(format!("and {more} more"));
     }
     TransitionStatus {
-        node: node.clone(),
+        of: of.to_string(),
         what,
         phase: format!("{phase:?}").to_lowercase(),
         since: Some(*since),
         waiting_for,
-        until: waiting.iter().filter_map(|waited| waited.until).max(),
-        forced: *forced,
+        until: *until,
+        forced: forced.clone(),
     }
 }

@@ -94,8 +94,8 @@ pub struct FailureStatus {
 /// A change of trust or of signer that is under way.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TransitionStatus {
-    /// The node that it is about.
-    pub node: NodeName,
+    /// The node that it is about, or the authority.
+    pub of: String,
     /// What changes, in words.
     pub what: String,
     /// How far it is: spread, move, drain, drop.
@@ -106,6 +106,6 @@ pub struct TransitionStatus {
     pub waiting_for: Vec<String>,
     /// When the wait ends in any case.
     pub until: Option<OffsetDateTime>,
-    /// Whether it went on though somebody had not followed.
-    pub forced: bool,
+    /// Who had not followed when it went on, in words.
+    pub forced: Option<String>,
 }

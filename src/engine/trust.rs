@@ -10,13 +10,14 @@ use tokio::time::Instant;
 use super::keeping;
 use super::slot::{Signer, Slot};
 use super::state::State;
+use crate::boards::Part;
 use crate::desired::{Desired, Identity};
 use crate::files::FilesError;
 use crate::identity::{AuthorityName, NodeName};
 use crate::rotation::transition::{
-    Audience, Facts, Held, NodeFacts, Plan, Served, Showing, Transition, Transitions,
+    Audience, Facts, Held, NodeFacts, Plan, Published, Served, Showing, Transition, Transitions,
 };
-use crate::snapshot::{Anchor, Anchors, Generation, Mesh, Peers, Trust};
+use crate::snapshot::{Anchor, Generation, Mesh, Peers, Trust};
 use crate::time::{Moment, OffsetDateTime};
 
 /// How soon a record that could not be written is tried again.
@@ -91,7 +92,12 @@ impl State {
             self.trusting.is_stale = false;
             let plan = self.plan(now);
             for note in &plan.notes {
-                tracing::warn!(node = %note.node, "{}", note.text);
+                match &note.of {
+                    Part::Leaf(node) | Part::Trust(node) => {
+                        tracing::warn!(%node, "{}", note.text);
+                    }
+                    Part::Roots(authority) => tracing::warn!(%authority, "{}", note.text),
+                }
             }
             self.take_signers(&plan);
             self.trusting.is_busy = !plan.transitions.is_empty();
@@ -151,10 +157,16 @@ impl State {
             authorities.states.contains_key(name) && authorities.signer(name).is_ok()
         };
         let standings = options.deliveries.standings();
+        let mesh = self.publisher.snapshot().mesh();
         let facts = Facts {
             desired: &self.desired,
             roots: &self.trusting.roots,
             node: &node,
+            published: Published {
+                authorities: &mesh.authorities,
+                generation: mesh.generation,
+                audience: options.audience,
+            },
             can_sign: &can_sign,
             standings: &standings,
             instant: now.instant(),
@@ -211,30 +223,27 @@ impl State {
         self.publish_mesh();
     }
 
-    fn publish_mesh(&self) {
+    fn publish_mesh(&mut self) {
         let old = self.publisher.snapshot().mesh();
-        let is_trusted = |(name, _): &(&AuthorityName, _)| !self.desired.distrust.contains(name);
-        let authorities = self.trusting.roots.iter().filter(is_trusted);
-        let authorities: IndexMap<_, _> = authorities
-            .filter_map(|(name, roots)| match roots {
-                Some(roots) => Some((name.clone(), Anchors::new(roots.iter().cloned()))),
-                // What was known of it last.
-                None => Some((name.clone(), old.authorities.get(name)?.clone())),
-            })
-            .collect();
+        let by_name = self.trusting.transitions.served_by_name();
+        let by_name = by_name.filter(|(_, anchors)| !anchors.as_slice().is_empty());
+        let authorities: IndexMap<_, _> =
+            by_name.map(|(name, anchors)| (name.clone(), anchors.clone())).collect();
         let desired = Arc::clone(&self.desired);
         // One that is yet to be planned for is named once it is there to be found: whoever waits for
         // it is woken by that and by nothing else.
         let is_there =
             |(name, slot): (&NodeName, &Slot)| slot.trust.is_some().then(|| name.clone());
         let nodes: Vec<_> = self.slots.iter().filter_map(is_there).collect();
-        let is_same = old.authorities == authorities
-            && old.authorities.keys().eq(authorities.keys())
+        let is_same_trust =
+            old.authorities == authorities && old.authorities.keys().eq(authorities.keys());
+        let is_same = is_same_trust
             && old.nodes == nodes
             && (Arc::ptr_eq(&old.desired, &desired) || old.desired == desired);
         if !is_same {
             let generation = self.publisher.next_generation();
             self.publisher.set_mesh(Mesh { desired, authorities, nodes, generation });
+            self.trusting.is_stale |= !is_same_trust;
         }
     }
 }

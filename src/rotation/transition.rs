@@ -21,7 +21,9 @@ use crate::x509::certificate::Certificate;
 mod anchors;
 mod evidence;
 mod moves;
+mod names;
 mod node;
+mod readers;
 mod record;
 mod report;
 mod round;
@@ -30,7 +32,7 @@ mod shrink;
 
 use anchors::{Id, Table};
 use evidence::{Evidence, Known, Returning};
-use node::NodeState;
+use node::{End, NodeState};
 pub use record::RecordError;
 pub use report::{Note, Phase, Standing, Transition, Waited, What};
 use round::Round;
@@ -44,6 +46,8 @@ pub struct Facts<'a> {
     pub roots: &'a IndexMap<AuthorityName, Option<Vec<Anchor>>>,
     /// What there is of a node of the mesh.
     pub node: &'a dyn Fn(&NodeName) -> NodeFacts<'a>,
+    /// What is published under the names of authorities.
+    pub published: Published<'a>,
     /// Whether an authority of the mesh can sign now.
     pub can_sign: &'a dyn Fn(&AuthorityName) -> bool,
     /// How far everybody is: [`crate::boards::Deliveries::standings`].
@@ -64,6 +68,17 @@ pub struct NodeFacts<'a> {
     /// Its trust as it is published; none before, or where another process does that.
     pub trust: Option<&'a Trust>,
     /// Who takes what is published of it.
+    pub audience: Audience,
+}
+
+/// What is published under the names of authorities, for whoever asks for that: `ca_1+ca_2`.
+#[derive(Clone, Copy, Debug)]
+pub struct Published<'a> {
+    /// The roots of each.
+    pub authorities: &'a IndexMap<AuthorityName, Anchors>,
+    /// Since when it is so.
+    pub generation: Generation,
+    /// Who takes them.
     pub audience: Audience,
 }
 
@@ -171,8 +186,13 @@ pub struct Transitions {
     table: Table,
     /// The roots of each authority, as they were last known.
     authorities: IndexMap<AuthorityName, Vec<Id>>,
+    /// What is served under the names of authorities: in mesh order, those that are gone and still
+    /// needed last.
+    names: IndexMap<AuthorityName, End>,
     /// In mesh order.
     nodes: IndexMap<NodeName, NodeState>,
+    /// Who was told of, because a certificate moves away from the names that it asks by.
+    told: BTreeSet<(String, String, Id)>,
     returning: Returning,
     /// Who takes anything of anybody, while something moves and it is known.
     recipients: Option<BTreeSet<Known>>,
@@ -203,6 +223,19 @@ impl Transitions {
         self.nodes.get(node).map(Served)
     }
 
+    /// The anchors to be served under the name of each authority, as of the last plan. None for one
+    /// that nobody is to trust.
+    pub fn served_by_name(&self) -> impl Iterator<Item = (&AuthorityName, &Anchors)> {
+        self.names.iter().map(|(name, end)| (name, end.served.anchors()))
+    }
+
+    /// The roots that a certificate of any node may stand under.
+    pub fn roots_in_use(&self) -> Vec<Certificate> {
+        let ids: BTreeSet<_> = self.nodes.values().flat_map(NodeState::under).collect();
+        let anchors = ids.into_iter().filter_map(|id| self.table.anchor(id));
+        anchors.map(|anchor| anchor.certificate.clone()).collect()
+    }
+
     /// Plans what is to be done now.
     pub fn advance<'a>(&mut self, now: OffsetDateTime, facts: &'a Facts<'a>) -> Plan {
         self.follow_clock(now);
@@ -213,18 +246,25 @@ impl Transitions {
         round.changed = std::mem::take(&mut self.is_shifted);
         self.learn_roots(&mut round);
         self.grow(&mut round);
+        self.grow_names(&mut round);
         self.observe(&mut round);
+        self.observe_names(&mut round);
         let returning = std::mem::take(&mut self.returning);
         let is_busy = self.is_busy(&round);
         let evidence = Evidence::new(facts, is_busy, (&returning, returned_by), now);
         self.settle(&mut round, &evidence);
+        self.settle_names(&mut round, &evidence);
         self.drain(&mut round, &evidence);
         self.move_certificates(&mut round, &evidence);
         self.shrink(&mut round);
+        self.shrink_names(&mut round);
         let is_unknown = matches!(returning, Returning::Anybody) && now < returned_by;
         let recipients = (is_busy && !is_unknown).then(|| evidence.recipients());
         if now < returned_by {
             self.returning = returning;
+        }
+        if !is_busy {
+            self.told.clear();
         }
         round.changed |= recipients != self.recipients;
         self.recipients = recipients;
@@ -256,12 +296,13 @@ impl Transitions {
         for node in self.nodes.values_mut() {
             node.moving.iter_mut().for_each(|moving| change(&mut moving.since));
             node.older.iter_mut().flat_map(|older| &mut older.since).for_each(&change);
-            for end in node.ends_mut() {
-                end.leaving.iter_mut().for_each(|(_, since)| change(since));
-                for entering in &mut end.entering {
-                    change(&mut entering.since);
-                    entering.published_at.iter_mut().for_each(&change);
-                }
+        }
+        let of_nodes = self.nodes.values_mut().flat_map(NodeState::ends_mut);
+        for end in of_nodes.chain(self.names.values_mut()) {
+            end.leaving.iter_mut().for_each(|(_, since)| change(since));
+            for entering in &mut end.entering {
+                change(&mut entering.since);
+                entering.published_at.iter_mut().for_each(&change);
             }
         }
     }
@@ -271,13 +312,21 @@ impl Transitions {
         if self.table.len() < 2 * self.swept + 32 {
             return;
         }
-        let mut used: HashSet<Id> = self.authorities.values().flatten().copied().collect();
-        for node in self.nodes.values() {
-            used.extend(node.under().chain(node.moving.iter().filter_map(|moving| moving.to)));
-            used.extend(node.ends().flat_map(|end| end.served.ids()));
-        }
+        let used: HashSet<Id> = self.used().collect();
         self.table.retain(&used);
         self.swept = self.table.len();
+    }
+
+    /// Every anchor that anybody has or wants, some of them more than once.
+    fn used(&self) -> impl Iterator<Item = Id> {
+        let of_node = |node: &'_ NodeState| {
+            let ids = node.under().chain(node.moving.iter().filter_map(|moving| moving.to));
+            let served = node.ends().flat_map(|end| end.served.ids().iter().copied());
+            ids.chain(served).collect::<Vec<_>>()
+        };
+        let known = self.authorities.values().flatten();
+        let by_name = self.names.values().flat_map(|end| end.served.ids());
+        known.chain(by_name).copied().chain(self.nodes.values().flat_map(of_node))
     }
 }
 

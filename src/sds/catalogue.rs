@@ -207,7 +207,10 @@ impl Catalogue {
         validator: Validator,
     ) -> Result<Arc<Resource>, Reason> {
         let mesh = self.0.snapshot.mesh();
-        if !authorities.iter().all(|name| mesh.authorities.contains_key(name)) {
+        // The others are still to be had without one that nobody is to trust any more.
+        let is_known =
+            |name| mesh.authorities.contains_key(name) || mesh.desired.distrusted(name).is_some();
+        if !authorities.iter().all(is_known) {
             return Err(Reason::NoSuchName);
         }
         self.0.cache.resource(name, subject, mesh.generation, || {
@@ -215,7 +218,12 @@ impl Catalogue {
             let wanted = mesh.authorities.iter().filter(|(name, _)| authorities.contains(name));
             let anchors = peers::union(wanted.map(|(_, anchors)| anchors));
             let peers = Peers { anchors, expected: None };
-            Ok(resource(name, secret::validation(name, &peers, validator)?, Vec::new()))
+            let aspect = |name: &AuthorityName| Aspect {
+                part: Part::Roots(name.clone()),
+                generation: mesh.generation,
+            };
+            let aspects = authorities.iter().map(aspect).collect();
+            Ok(resource(name, secret::validation(name, &peers, validator)?, aspects))
         })
     }
 

@@ -80,9 +80,11 @@ impl Published {
             self.publisher.set_node(self.node(identity, Some(leaf), generation));
         }
         let roots = |name: &AuthorityName| (name.clone(), self.anchors([name]));
+        let names = self.desired.authorities.keys();
+        let trusted = names.filter(|name| self.desired.distrusted(name).is_none());
         self.publisher.set_mesh(Mesh {
             desired: Arc::new(self.desired.clone()),
-            authorities: self.desired.authorities.keys().map(roots).collect(),
+            authorities: trusted.map(roots).collect(),
             nodes: self.desired.identities.keys().cloned().collect(),
             generation,
         });

@@ -53,10 +53,12 @@ impl Status {
             let problem = files.problem.as_ref()?;
             Some(format!("{}: cannot be written: {problem}", files.directory))
         });
-        let forced = self.transitions.iter().filter(|transition| transition.forced);
-        let forced = forced.map(|transition| {
-            let left = transition.waiting_for.join(", ");
-            format!("{}: {} went on without {left}", transition.node, transition.what)
+        let forced = self.transitions.iter().filter_map(|transition| {
+            let left = transition.forced.as_ref()?;
+            Some(format!(
+                "{}: {}, without waiting any longer: {left}",
+                transition.node, transition.what
+            ))
         });
         expired
             .chain(rejected)

@@ -13,6 +13,7 @@ mod secrets;
 mod sockets;
 mod status;
 mod systemd;
+mod trust;
 mod usage;
 
 /// Three nodes under two authorities, served to anybody.

@@ -32,6 +32,18 @@ impl Known {
     }
 }
 
+/// Somebody who takes something by a name, or may come back to it.
+pub(super) struct Taker<'a> {
+    /// What it calls itself: `node.id` and `node.cluster`.
+    pub(super) key: (&'a str, &'a str),
+    /// Who, in words.
+    pub(super) who: String,
+    pub(super) part: &'a Part,
+    pub(super) name: &'a str,
+    /// When it counts as gone, if it is away.
+    pub(super) until: Option<OffsetDateTime>,
+}
+
 /// Those who may come back after a restart.
 #[derive(Debug, Default)]
 pub(super) enum Returning {
@@ -135,6 +147,25 @@ impl<'a> Evidence<'a> {
             waiting.add(waited(None, None, Standing::Soaking, Some(until)));
         }
         waiting
+    }
+
+    /// Everybody who takes anything, or may come back to it.
+    pub(super) fn everybody(&self) -> impl Iterator<Item = Taker<'_>> {
+        let there = self.standings.values().flatten().map(|delivery| Taker {
+            key: (&delivery.recipient.node_id, &delivery.recipient.cluster),
+            who: delivery.recipient.to_string(),
+            part: &delivery.part,
+            name: &delivery.name,
+            until: delivery.away_since.map(|since| self.gone_at(since)),
+        });
+        let returning = self.returning.values().flatten().map(|known| Taker {
+            key: (&known.node_id, &known.cluster),
+            who: known.node_id.clone(),
+            part: &known.part,
+            name: &known.name,
+            until: Some(self.returned_by),
+        });
+        there.chain(returning)
     }
 
     /// Those who take anything of anybody, and those who may come back to it.

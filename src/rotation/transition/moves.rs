@@ -5,9 +5,10 @@ use std::collections::{HashMap, HashSet};
 use super::anchors::Id;
 use super::evidence::Evidence;
 use super::node::{End, Moving, NodeState};
-use super::report::{Phase, Standing, Transition, Waited, Waiting, What};
+use super::readers::Readers;
+use super::report::{Phase, Standing, Transition, Waited, Waiting, What, later_of};
 use super::round::{Round, Seen};
-use super::{Held, Showing, Transitions};
+use super::{Audience, Held, Showing, Transitions};
 use crate::boards::Part;
 use crate::desired::{Caller, Desired};
 use crate::identity::AuthorityName;
@@ -27,16 +28,27 @@ enum Haste {
 
 /// What moves share: those who are to accept a root from everybody, and who names whom.
 #[derive(Default)]
-struct Spread {
-    general: HashMap<Id, (Waiting, HashSet<usize>)>,
+pub(super) struct Spread {
+    general: HashMap<Vec<Id>, (Waiting, HashSet<usize>)>,
     naming: Option<Vec<Vec<(usize, Way)>>>,
+    pub(super) readers: Option<Readers>,
 }
 
 /// How a node names a peer.
 #[derive(Clone, Copy)]
-enum Way {
+pub(super) enum Way {
     Caller,
     Backend(usize),
+}
+
+impl Way {
+    /// The end at which a node names a peer so.
+    pub(super) fn end(self, node: &NodeState) -> &End {
+        match self {
+            Self::Caller => &node.listener,
+            Self::Backend(place) => &node.backends[place].1,
+        }
+    }
 }
 
 impl Transitions {
@@ -45,31 +57,31 @@ impl Transitions {
     pub(super) fn move_certificates(&mut self, round: &mut Round<'_>, evidence: &Evidence<'_>) {
         let mut spread = Spread::default();
         for at in 0..self.nodes.len() {
-            let Seen { identity, facts, to } = &round.seen[at];
-            let (identity, to, facts) = (*identity, *to, *facts);
+            let Seen { identity, facts, to, is_to_move, .. } = &round.seen[at];
+            let (identity, to, facts, is_to_move) = (*identity, *to, *facts, *is_to_move);
             let node = &self.nodes[at];
-            let (Showing::Leaf { authority, .. }, Some(from)) = (facts.showing, node.shown) else {
+            let (Showing::Leaf { authority, .. }, Some(from), true) =
+                (facts.showing, node.shown, is_to_move)
+            else {
                 round.changed |= self.nodes[at].moving.take().is_some();
                 continue;
             };
-            let is_wanted = match to {
-                Some(to) => from != to,
-                None => authority.is_some_and(|authority| *authority != identity.authority),
-            };
-            if !is_wanted {
-                round.changed |= self.nodes[at].moving.take().is_some();
-                continue;
-            }
             let begun = node.moving.clone().filter(|moving| moving.to == to);
             round.changed |= begun.is_none();
-            let mut moving = begun.unwrap_or(Moving { to, since: round.now, forced: false });
+            let mut moving = begun.unwrap_or(Moving { to, since: round.now, forced: None });
             let mut waiting = match to {
-                Some(to) => spread.waiting(self, round, evidence, (at, to)),
+                Some(to) => {
+                    let mut waiting = spread.waiting(self, round, evidence, at);
+                    let fixed = spread.fixed(self, round, evidence, (at, from, to));
+                    self.tell(round, at, (&fixed, to));
+                    waiting.add_all(&fixed);
+                    waiting
+                }
                 None => Waiting::default(),
             };
             let haste = haste(round, from, facts.showing, moving.since);
             let may_move = waiting.is_empty() || haste.is_some();
-            if let Some(haste) = haste.filter(|_| !waiting.is_empty() && !moving.forced) {
+            if let Some(haste) = haste.filter(|_| !waiting.is_empty() && moving.forced.is_none()) {
                 let reason = match haste {
                     Haste::Distrusted => "its old authority being distrusted".to_owned(),
                     Haste::Expired => "its certificate having expired".to_owned(),
@@ -84,13 +96,18 @@ impl Transitions {
                     waiting.in_words(),
                 );
                 round.note(at, text);
-                moving.forced = true;
+                moving.forced = Some(waiting.in_words());
                 round.changed = true;
             }
+            let mut until = None;
             if !may_move {
-                round.again_at(Some(later(moving.since, round.facts.settle_within)));
+                let ends = [
+                    Some(later(moving.since, round.facts.settle_within)),
+                    ending_at(round.facts.desired, facts.showing),
+                ];
+                until = ends.into_iter().flatten().chain(waiting.ends()).min();
+                ends.into_iter().for_each(|end| round.again_at(end));
                 round.again_at(waiting.until);
-                round.again_at(ending_at(round.facts.desired, facts.showing));
             }
             let can_move = to.is_some() && (round.facts.can_sign)(&identity.authority);
             if !(may_move && can_move) {
@@ -110,7 +127,7 @@ impl Transitions {
                 }
             }
             round.plan.transitions.push(Transition {
-                node: identity.name.clone(),
+                of: Part::Leaf(identity.name.clone()),
                 what: What::Authority {
                     from: self.called(from),
                     to: to.map_or_else(|| identity.authority.to_string(), |to| self.called(to)),
@@ -118,8 +135,9 @@ impl Transitions {
                 phase: if may_move { Phase::Move } else { Phase::Spread },
                 since: moving.since,
                 more: waiting.more(),
+                until,
                 waiting: waiting.first,
-                forced: moving.forced,
+                forced: moving.forced.clone(),
             });
             self.nodes[at].moving = Some(moving);
         }
@@ -168,17 +186,23 @@ fn ending_at(desired: &Desired, showing: Showing<'_>) -> Option<OffsetDateTime> 
 }
 
 impl Spread {
-    /// Who is to accept `to` from the node at `at`, and cannot yet.
+    /// By whom the node at `at` is named, and how.
+    pub(super) fn naming(&mut self, round: &Round<'_>, at: usize) -> &[(usize, Way)] {
+        &self.naming.get_or_insert_with(|| naming(round.facts.desired))[at]
+    }
+
+    /// Who is to accept the node at `at` under the roots of its authority, and cannot yet.
     fn waiting(
         &mut self,
         transitions: &Transitions,
         round: &Round<'_>,
         evidence: &Evidence<'_>,
-        (at, to): (usize, Id),
+        at: usize,
     ) -> Waiting {
         let nodes = &transitions.nodes;
-        let missing = |node: usize, end: &End| missing(round, evidence, (node, end), to);
-        let (general, counted) = self.general.entry(to).or_insert_with(|| {
+        let roots = &round.seen[at].roots;
+        let missing = |node: usize, end: &End| missing(round, evidence, (node, end), roots);
+        let (general, counted) = self.general.entry(roots.clone()).or_insert_with(|| {
             let (mut all, mut counted) = (Waiting::default(), HashSet::new());
             for (other, node) in nodes.values().enumerate() {
                 let mut waiting = missing(other, &node.both);
@@ -190,40 +214,55 @@ impl Spread {
                     counted.insert(other);
                 }
             }
+            for (name, end) in &transitions.names {
+                let part = Part::Roots(name.clone());
+                let of = (&part, round.facts.published.audience);
+                all.add_all(&of_end(evidence, of, (end, roots)));
+            }
             (all, counted)
         });
         let mut waiting = general.clone();
         let naming = self.naming.get_or_insert_with(|| naming(round.facts.desired));
         for (other, way) in naming[at].iter().filter(|(other, _)| !counted.contains(other)) {
-            let NodeState { listener, backends, .. } = &nodes[*other];
-            let end = match way {
-                Way::Caller => listener,
-                Way::Backend(place) => &backends[*place].1,
-            };
-            waiting.add_all(&missing(*other, end));
+            waiting.add_all(&missing(*other, way.end(&nodes[*other])));
         }
         waiting
     }
 }
 
-/// Who of those who hold this end is not known to have `root`, if that is wanted there.
+/// Who of those who hold this end is not known to have those of `roots` that are wanted there.
 fn missing(
     round: &Round<'_>,
     evidence: &Evidence<'_>,
     (node, end): (usize, &End),
-    root: Id,
+    roots: &[Id],
 ) -> Waiting {
-    if !end.wanted.contains(root) {
+    if !roots.iter().any(|root| end.wanted.contains(*root)) {
         return Waiting::default();
     }
     let Seen { identity, facts, .. } = &round.seen[node];
-    let (generation, since) = match end.enters(root) {
-        Some(entering) => (entering.generation, entering.published_at),
-        // It is in everything that this process ever published of it: any acceptance will do.
-        None => (Some(1), None),
-    };
     let part = Part::Trust(identity.name.clone());
-    evidence.missing((&part, facts.audience), generation, since)
+    of_end(evidence, (&part, facts.audience), (end, roots))
+}
+
+/// The same of one end, whosever it is.
+fn of_end(
+    evidence: &Evidence<'_>,
+    whose: (&Part, Audience),
+    (end, roots): (&End, &[Id]),
+) -> Waiting {
+    // A root that is not entering is in everything that this process ever published of it: any
+    // acceptance will do.
+    let (mut generation, mut since) = (Some(1), None);
+    let mut wanted = roots.iter().filter(|root| end.wanted.contains(**root)).peekable();
+    if wanted.peek().is_none() {
+        return Waiting::default();
+    }
+    for entering in wanted.filter_map(|root| end.enters(*root)) {
+        generation = generation.zip(entering.generation).map(|(one, other)| one.max(other));
+        since = later_of(since, entering.published_at);
+    }
+    evidence.missing(whose, generation, since)
 }
 
 /// By whom each node is named, and how.

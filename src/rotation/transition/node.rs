@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::anchors::{Id, Set};
+use super::anchors::{Id, Set, Table};
+use super::round::Round;
 use crate::identity::NodeName;
 use crate::snapshot::{Anchors, Generation, Trust};
 use crate::time::OffsetDateTime;
@@ -56,6 +57,8 @@ pub(super) struct Older {
     pub(super) since: Option<OffsetDateTime>,
     /// Whoever has accepted the node's certificate of this generation shows the old one no more.
     pub(super) generation: Option<Generation>,
+    /// Who could not accept what took its place, if that was not waited for to the end.
+    pub(super) forced: Option<String>,
 }
 
 /// A certificate that is to stand under another root.
@@ -63,7 +66,8 @@ pub(super) struct Older {
 pub(super) struct Moving {
     pub(super) to: Option<Id>,
     pub(super) since: OffsetDateTime,
-    pub(super) forced: bool,
+    /// Who could not accept it when it was not waited for any longer.
+    pub(super) forced: Option<String>,
 }
 
 impl End {
@@ -105,6 +109,35 @@ impl End {
         let is_changed = !new.is_empty() || leaving != self.leaving;
         self.leaving = leaving;
         is_changed
+    }
+
+    /// Serves what is wanted, and `kept` beside it.
+    pub(super) fn serve(
+        &mut self,
+        kept: Vec<(Id, OffsetDateTime)>,
+        table: &Table,
+        round: &mut Round<'_>,
+    ) {
+        let mut ids = self.wanted.ids().to_vec();
+        ids.extend(kept.iter().map(|(id, _)| *id));
+        let set = match kept.is_empty() {
+            _ if self.served.ids() == ids => None,
+            true => Some(Arc::clone(&self.wanted)),
+            false => {
+                round.order.sort(table, &mut ids);
+                (self.served.ids() != ids).then(|| round.sets.of(table, ids))
+            }
+        };
+        self.leaving = kept;
+        if let Some(set) = set {
+            round.changed = true;
+            self.served = set;
+            self.entering.retain(|entering| self.served.contains(entering.anchor));
+        }
+    }
+
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.entering.is_empty() && self.leaving.is_empty()
     }
 
     pub(super) fn enters(&self, anchor: Id) -> Option<&Entering> {
@@ -158,9 +191,7 @@ impl NodeState {
     }
 
     pub(super) fn is_at_rest(&self) -> bool {
-        self.older.is_empty()
-            && self.moving.is_none()
-            && self.ends().all(|end| end.entering.is_empty() && end.leaving.is_empty())
+        self.older.is_empty() && self.moving.is_none() && self.ends().all(End::is_at_rest)
     }
 
     /// Whether what is published is what is served.

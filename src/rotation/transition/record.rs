@@ -64,6 +64,9 @@ struct Record {
     version: u64,
     anchors: Vec<StoredAnchor>,
     authorities: BTreeMap<String, Vec<usize>>,
+    /// What is served under their names, and those of authorities that are gone.
+    #[serde(default)]
+    names: BTreeMap<String, StoredEnd>,
     nodes: BTreeMap<String, StoredNode>,
     #[serde(skip_serializing_if = "Option::is_none")]
     recipients: Option<Vec<StoredRecipient>>,
@@ -118,6 +121,8 @@ struct StoredOlder {
     expires: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     since: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    forced: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -126,7 +131,8 @@ struct StoredMoving {
     #[serde(skip_serializing_if = "Option::is_none")]
     to: Option<usize>,
     since: String,
-    forced: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    forced: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -152,11 +158,7 @@ enum StoredPart {
 impl Transitions {
     /// The record of what has to survive a restart.
     pub fn to_json(&self) -> Vec<u8> {
-        let mut ids: BTreeSet<Id> = self.authorities.values().flatten().copied().collect();
-        for node in self.nodes.values() {
-            ids.extend(node.under().chain(node.moving.iter().filter_map(|moving| moving.to)));
-            ids.extend(node.ends().flat_map(|end| end.served.ids()));
-        }
+        let ids: BTreeSet<Id> = self.used().collect();
         let mut anchors: Vec<_> = ids
             .into_iter()
             .filter_map(|id| {
@@ -177,6 +179,11 @@ impl Transitions {
             version: VERSION,
             anchors: anchors.iter().map(|(anchor, _)| anchor.clone()).collect(),
             authorities: self.authorities.iter().map(authority).collect(),
+            names: self
+                .names
+                .iter()
+                .map(|(name, end)| (name.to_string(), StoredEnd::of(end, &place)))
+                .collect(),
             nodes: self
                 .nodes
                 .iter()
@@ -220,6 +227,10 @@ impl Transitions {
         for (name, roots) in record.authorities {
             authorities.insert(AuthorityName::parse(&name)?, anchors.all(&roots)?);
         }
+        let mut names = IndexMap::new();
+        for (name, end) in record.names {
+            names.insert(AuthorityName::parse(&name)?, end.restore(&anchors)?);
+        }
         let mut nodes = IndexMap::new();
         for (name, node) in record.nodes {
             nodes.insert(NodeName::parse(&name)?, node.restore(&anchors)?);
@@ -231,7 +242,7 @@ impl Transitions {
             None => None,
         };
         let returning = recipients.clone().map_or(Returning::Anybody, Returning::These);
-        Ok(Self { table, authorities, nodes, returning, recipients, ..Self::default() })
+        Ok(Self { table, authorities, names, nodes, returning, recipients, ..Self::default() })
     }
 }
 
@@ -263,11 +274,12 @@ impl StoredNode {
             anchor: place(older.anchor),
             expires: older.expires.map(rfc3339),
             since: older.since.map(rfc3339),
+            forced: older.forced.clone(),
         };
         let moving = |moving: &Moving| StoredMoving {
             to: moving.to.map(place),
             since: rfc3339(moving.since),
-            forced: moving.forced,
+            forced: moving.forced.clone(),
         };
         Self {
             both: StoredEnd::of(&node.both, place),
@@ -289,6 +301,7 @@ impl StoredNode {
                 expires: moment(older.expires)?,
                 since: moment(older.since)?,
                 generation: None,
+                forced: older.forced,
             })
         };
         let moving = |moving: StoredMoving| {

@@ -3,15 +3,15 @@
 use std::fmt;
 
 use crate::boards::Part;
-use crate::identity::NodeName;
+use crate::identity::{AuthorityName, NodeName};
 use crate::time::{OffsetDateTime, rfc3339};
 use crate::x509::printable::printable;
 
-/// Something of one node that moves.
+/// Something that moves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transition {
-    /// The node.
-    pub node: NodeName,
+    /// Whose certificate moves, or whose roots.
+    pub of: Part,
     /// What moves.
     pub what: What,
     /// How far it is.
@@ -22,11 +22,13 @@ pub struct Transition {
     pub waiting: Vec<Waited>,
     /// How many more there are.
     pub more: usize,
-    /// Whether a step was taken without waiting to the end.
-    pub forced: bool,
+    /// When the wait ends in any case, if it does.
+    pub until: Option<OffsetDateTime>,
+    /// Who was left behind, in words, where a step was taken without waiting to the end.
+    pub forced: Option<String>,
 }
 
-/// What of a node moves. Roots are called by their authority, or by their subject where the mesh
+/// What moves. Roots are called by their authority, or by their subject where the mesh
 /// has none for them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum What {
@@ -37,7 +39,7 @@ pub enum What {
         /// Under which it is to stand.
         to: String,
     },
-    /// The roots that it trusts change.
+    /// The roots that a node trusts, or that an authority is known by, change.
     Roots {
         /// On their way to it.
         added: Vec<String>,
@@ -81,6 +83,14 @@ pub enum Standing {
     Pending,
     /// It would not take it, for this reason.
     Rejected(String),
+    /// It checks its peers by the name of authorities among which this one is not: it will never
+    /// accept what is to be accepted.
+    Fixed {
+        /// Where the certificate goes.
+        to: AuthorityName,
+        /// What would be accepted by that name, and this too.
+        instead: String,
+    },
     /// It went away and may come back.
     Away,
     /// It was connected before this process began.
@@ -95,19 +105,35 @@ pub enum Standing {
     NoSigner,
 }
 
+impl Waited {
+    /// A node that may stand under a root.
+    pub(super) fn under(node: &NodeName) -> Self {
+        let of = Part::Leaf(node.clone());
+        Self { of, recipient: None, name: None, standing: Standing::Under, until: None }
+    }
+}
+
 impl fmt::Display for Waited {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { of, recipient, name, standing, until } = self;
         let who = recipient.as_deref().unwrap_or("whoever was connected");
         // Whoever asks chooses the name, and a part of a path may be anything.
-        let name = name.as_deref().map_or_else(|| "its names".to_owned(), printable);
+        let asked = name.as_deref().map_or_else(|| "its names".to_owned(), printable);
         let name = match of {
-            Part::Leaf(node) | Part::Trust(node) => format!("{name} of {node}"),
-            Part::Roots(authority) => format!("{name} with the roots of {authority}"),
+            Part::Leaf(node) | Part::Trust(node) => format!("{asked} of {node}"),
+            Part::Roots(authority) => format!("{asked} with the roots of {authority}"),
         };
         match standing {
             Standing::Pending => write!(f, "{who} has not accepted {name} yet"),
             Standing::Rejected(why) => write!(f, "{who} rejected {name}: {why}"),
+            Standing::Fixed { to, instead } => {
+                write!(
+                    f,
+                    "{who} checks its peers by the name {asked}, which never has the roots of {to}, \
+                     and will refuse {of}: let it ask for {instead}, or for callers, backends \
+                     or ROOTCA, which follow the mesh file"
+                )
+            }
             Standing::Away => write!(f, "{who}, which had {name}, is away"),
             Standing::Returning => {
                 write!(f, "{who} had {name} before the restart and is not back yet")
@@ -129,8 +155,8 @@ impl fmt::Display for Waited {
 /// Something that an operator should hear of, once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
-    /// The node that it is about.
-    pub node: NodeName,
+    /// What it is about.
+    pub of: Part,
     /// A sentence that names it.
     pub text: String,
 }
@@ -142,6 +168,10 @@ pub(super) struct Waiting {
     pub(super) count: usize,
     /// When the first of them ends by itself.
     pub(super) until: Option<OffsetDateTime>,
+    /// And the last of those that do.
+    last: Option<OffsetDateTime>,
+    /// How many do not.
+    endless: usize,
 }
 
 impl Waiting {
@@ -154,6 +184,8 @@ impl Waiting {
     pub(super) fn add(&mut self, waited: Waited) {
         self.count += 1;
         self.until = sooner(self.until, waited.until);
+        self.last = later_of(self.last, waited.until);
+        self.endless += usize::from(waited.until.is_none());
         if self.first.len() < Self::NAMED {
             self.first.push(waited);
         }
@@ -165,6 +197,7 @@ impl Waiting {
         I: Iterator<Item = Waited>,
     {
         self.count += count;
+        self.endless += count;
         let room = Self::NAMED - self.first.len();
         self.first.extend(of().take(room));
     }
@@ -172,8 +205,20 @@ impl Waiting {
     pub(super) fn add_all(&mut self, other: &Self) {
         self.count += other.count;
         self.until = sooner(self.until, other.until);
+        self.last = later_of(self.last, other.last);
+        self.endless += other.endless;
         let room = Self::NAMED - self.first.len();
         self.first.extend(other.first.iter().take(room).cloned());
+    }
+
+    /// When all of them have ended by themselves, if they do.
+    pub(super) fn ends(&self) -> Option<OffsetDateTime> {
+        self.last.filter(|_| self.endless == 0)
+    }
+
+    /// When nobody is waited for any more, if that is not longer than until `bound`.
+    pub(super) fn ends_by(&self, bound: OffsetDateTime) -> Option<OffsetDateTime> {
+        sooner(self.ends(), Some(bound))
     }
 
     pub(super) fn more(&self) -> usize {
@@ -199,6 +244,14 @@ pub(super) fn sooner(
         (Some(one), Some(other)) => Some(one.min(other)),
         (one, other) => one.or(other),
     }
+}
+
+pub(super) fn later_of(
+    one: Option<OffsetDateTime>,
+    other: Option<OffsetDateTime>,
+) -> Option<OffsetDateTime> {
+    // None is before everything.
+    one.max(other)
 }
 
 #[cfg(test)]

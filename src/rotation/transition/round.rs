@@ -6,9 +6,10 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 
 use super::anchors::{Id, Order, Set, Sets};
-use super::node::{Entering, NodeState, Older};
+use super::node::{End, Entering, NodeState, Older};
 use super::report::{Waiting, sooner};
 use super::{Facts, NodeFacts, Note, Phase, Plan, Showing, Transition, Transitions, What};
+use crate::boards::Part;
 use crate::desired::{Identity, TrustSet};
 use crate::identity::AuthorityName;
 use crate::time::OffsetDateTime;
@@ -23,9 +24,16 @@ pub(super) struct Round<'a> {
     /// Roots of distrusted authorities.
     pub(super) distrusted: HashSet<Id>,
     pub(super) plan: Plan,
-    /// What happens to the roots of each node, as far as anything does.
-    pub(super) roots: IndexMap<usize, RootsChange>,
+    /// What happens to the roots of each node and each authority's name, as far as anything does.
+    pub(super) roots: IndexMap<Owner, RootsChange>,
     pub(super) changed: bool,
+}
+
+/// Whose roots, by place. In the order in which people see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Owner {
+    Node(usize),
+    Name(usize),
 }
 
 /// One node in this round.
@@ -34,6 +42,10 @@ pub(super) struct Seen<'a> {
     pub(super) facts: NodeFacts<'a>,
     /// The root under which its certificate is to stand, where that is known.
     pub(super) to: Option<Id>,
+    /// The roots under which its authority may sign: any of them, at any time.
+    pub(super) roots: Vec<Id>,
+    /// Whether it has a certificate, and is to have one of another root or of roots more.
+    pub(super) is_to_move: bool,
 }
 
 #[derive(Default)]
@@ -41,6 +53,8 @@ pub(super) struct RootsChange {
     pub(super) added: Vec<Id>,
     pub(super) kept: Vec<Id>,
     pub(super) since: Option<OffsetDateTime>,
+    /// When the wait for what is added ends in any case.
+    pub(super) until: Option<OffsetDateTime>,
     pub(super) waiting: Waiting,
 }
 
@@ -66,8 +80,23 @@ impl<'a> Round<'a> {
     }
 
     pub(super) fn note(&mut self, node: usize, text: String) {
-        let node = self.seen[node].identity.name.clone();
-        self.plan.notes.push(Note { node, text });
+        let of = Part::Leaf(self.seen[node].identity.name.clone());
+        self.plan.notes.push(Note { of, text });
+    }
+
+    /// A root that is wanted no more stays, for those who are waited for.
+    pub(super) fn keep(&mut self, owner: Owner, of: (Id, OffsetDateTime), waiting: Waiting) {
+        let (id, since) = of;
+        let change = self.roots.entry(owner).or_default();
+        if !change.kept.contains(&id) {
+            change.kept.push(id);
+        }
+        if change.added.is_empty() {
+            change.since = sooner(change.since, Some(since));
+            if waiting.count > change.waiting.count {
+                change.waiting = waiting;
+            }
+        }
     }
 
     /// Whether `trust` is to accept what `peer` is to show.
@@ -80,7 +109,7 @@ impl<'a> Round<'a> {
     }
 
     pub(super) fn distrusts(&self, authority: &AuthorityName) -> bool {
-        self.facts.desired.distrust.contains(authority)
+        self.facts.desired.distrusted(authority).is_some()
     }
 }
 
@@ -147,7 +176,16 @@ impl Transitions {
     }
 
     fn wanted(&self, round: &mut Round<'_>, trust: &TrustSet) -> Arc<Set> {
-        let names = trust.names().iter().filter(|name| !round.distrusts(name));
+        self.wanted_of(round, trust.names())
+    }
+
+    /// The roots of these authorities, but for those that are distrusted.
+    pub(super) fn wanted_of<'n>(
+        &self,
+        round: &mut Round<'_>,
+        names: impl IntoIterator<Item = &'n AuthorityName>,
+    ) -> Arc<Set> {
+        let names = names.into_iter().filter(|name| !round.distrusts(name));
         let roots = names.filter_map(|name| self.authorities.get(name)).flatten();
         let mut ids: Vec<_> = Vec::new();
         for id in roots {
@@ -163,10 +201,13 @@ impl Transitions {
         let desired = round.facts.desired;
         for (identity, node) in desired.identities.values().zip(self.nodes.values_mut()) {
             let facts = (round.facts.node)(&identity.name);
-            let to = self.authorities.get(&identity.authority).and_then(|ids| ids.first()).copied();
+            let roots = self.authorities.get(&identity.authority).cloned().unwrap_or_default();
+            // An authority of several roots signs under any of them, and all are trusted alike.
+            let under = |shown: Option<Id>| shown.filter(|id| roots.contains(id));
+            let first = roots.first().copied();
             let shown = match facts.showing {
                 Showing::Nothing => None,
-                Showing::Elsewhere => to.or(node.shown),
+                Showing::Elsewhere => under(node.shown).or(first).or(node.shown),
                 Showing::Leaf { root, .. } => {
                     let is_shown = |id: &Id| {
                         let anchor = self.table.anchor(*id);
@@ -196,16 +237,29 @@ impl Transitions {
                     }
                 }
             }
-            round.seen.push(Seen { identity, facts, to });
+            let to = under(shown).or(first);
+            let is_to_move = match facts.showing {
+                Showing::Leaf { authority, .. } => {
+                    let is_of_another = authority.is_some_and(|by| *by != identity.authority);
+                    match to {
+                        Some(to) => shown != Some(to) || (is_of_another && roots.len() > 1),
+                        None => is_of_another,
+                    }
+                }
+                Showing::Elsewhere | Showing::Nothing => false,
+            };
+            round.seen.push(Seen { identity, facts, to, roots, is_to_move });
         }
     }
 
     /// Whether anything moves, or is to.
     pub(super) fn is_busy(&self, round: &Round<'_>) -> bool {
-        self.nodes.values().zip(&round.seen).any(|(node, seen)| {
-            let is_elsewhere = matches!(seen.facts.showing, Showing::Elsewhere);
-            !node.is_at_rest() || (!is_elsewhere && node.shown.is_some() && node.shown != seen.to)
-        })
+        let is_moving = |(node, seen): (&NodeState, &Seen<'_>)| {
+            let is_shown = matches!(seen.facts.showing, Showing::Leaf { .. });
+            !node.is_at_rest() || seen.is_to_move || (is_shown && node.shown != seen.to)
+        };
+        self.nodes.values().zip(&round.seen).any(is_moving)
+            || !self.names.values().all(End::is_at_rest)
     }
 
     /// How people call a root.
@@ -231,22 +285,29 @@ impl Transitions {
                 plan.publish.push(name.clone());
             }
         }
-        for (at, change) in roots {
-            let RootsChange { added, kept, since, waiting } = change;
+        for (owner, change) in roots {
+            let RootsChange { added, kept, since, until, waiting } = change;
             let called = |ids: Vec<Id>| ids.into_iter().map(|id| self.called(id)).collect();
             plan.transitions.push(Transition {
-                node: seen[at].identity.name.clone(),
+                of: match owner {
+                    Owner::Node(at) => Part::Trust(seen[at].identity.name.clone()),
+                    Owner::Name(at) => match self.names.get_index(at) {
+                        Some((name, _)) => Part::Roots(name.clone()),
+                        None => continue,
+                    },
+                },
                 phase: if added.is_empty() { Phase::Drop } else { Phase::Spread },
                 what: What::Roots { added: called(added), kept: called(kept) },
                 since: since.unwrap_or(round.now),
                 more: waiting.more(),
+                until,
                 waiting: waiting.first,
-                forced: false,
+                forced: None,
             });
         }
         plan.transitions.sort_by_key(|transition| {
-            let place = self.nodes.get_index_of(&transition.node);
-            (place, matches!(transition.what, What::Roots { .. }))
+            let place = transition.of.node().and_then(|node| self.nodes.get_index_of(node));
+            (place.is_none(), place, matches!(transition.what, What::Roots { .. }))
         });
         plan.changed = changed;
         plan
@@ -254,7 +315,7 @@ impl Transitions {
 }
 
 impl Entering {
-    fn is_published(&mut self, generation: u64, at: OffsetDateTime) {
+    pub(super) fn is_published(&mut self, generation: u64, at: OffsetDateTime) {
         self.generation.get_or_insert(generation);
         self.published_at.get_or_insert(at);
     }
@@ -269,7 +330,8 @@ impl NodeState {
             if let Some(anchor) = std::mem::replace(&mut self.shown, shown) {
                 let since = is_replaced.then_some(now);
                 let expires = self.expires.take();
-                self.older.push(Older { anchor, expires, since, generation: None });
+                let forced = self.moving.as_ref().and_then(|moving| moving.forced.clone());
+                self.older.push(Older { anchor, expires, since, generation: None, forced });
             }
             self.older.retain(|older| Some(older.anchor) != shown);
         }

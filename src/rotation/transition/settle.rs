@@ -1,11 +1,13 @@
 //! What has arrived: new roots with those who are to trust them, new certificates with those who
 //! showed the old ones.
 
+use super::anchors::Id;
 use super::evidence::Evidence;
+use super::node::End;
 use super::node::Older;
-use super::report::{Phase, Standing, Transition, Waited, Waiting, What, sooner};
-use super::round::{RootsChange, Round, Seen};
-use super::{Showing, Transitions};
+use super::report::{Note, Phase, Standing, Transition, Waited, Waiting, What, later_of, sooner};
+use super::round::{Owner, RootsChange, Round, Seen};
+use super::{Audience, Showing, Transitions};
 use crate::boards::Part;
 use crate::time::{in_words, later};
 
@@ -19,54 +21,45 @@ impl Transitions {
             let identity = round.seen[at].identity;
             let part = Part::Trust(identity.name.clone());
             let whose = (&part, round.seen[at].facts.audience);
-            let mut overdue = Vec::new();
-            let mut reason = String::new();
-            let mut change = RootsChange::default();
+            let mut arriving = Arriving::default();
             for end in self.nodes[at].ends_mut() {
-                let leaving = &end.leaving;
-                let wanted = &end.wanted;
-                end.entering.retain(|entering| {
-                    let id = entering.anchor;
-                    if !wanted.contains(id) && !leaving.iter().any(|(leaving, _)| *leaving == id) {
-                        round.changed = true;
-                        return false;
-                    }
-                    let waiting =
-                        evidence.missing(whose, entering.generation, entering.published_at);
-                    let settles_at = later(entering.since, round.facts.settle_within);
-                    if waiting.is_empty() || settles_at <= round.now {
-                        round.changed = true;
-                        if !waiting.is_empty() && !overdue.contains(&id) {
-                            overdue.push(id);
-                            reason = waiting.in_words();
-                        }
-                        return false;
-                    }
-                    round.plan.next = sooner(round.plan.next, Some(settles_at));
-                    round.plan.next = sooner(round.plan.next, waiting.until);
-                    if !change.added.contains(&id) {
-                        change.added.push(id);
-                    }
-                    change.since = sooner(change.since, Some(entering.since));
-                    if waiting.count > change.waiting.count {
-                        change.waiting = waiting;
-                    }
-                    true
-                });
+                arriving.look(end, whose, round, evidence);
             }
-            if !overdue.is_empty() {
-                let roots: Vec<_> = overdue.iter().map(|id| self.called(*id)).collect();
-                let text = format!(
-                    "{} is taken to trust {} after {}, though not everybody has it: {reason}",
-                    identity.name,
-                    roots.join(" and "),
-                    in_words(round.facts.settle_within),
-                );
-                round.note(at, text);
+            self.arrived(Owner::Node(at), part, arriving, round);
+        }
+    }
+
+    /// The same for the names of authorities.
+    pub(super) fn settle_names(&mut self, round: &mut Round<'_>, evidence: &Evidence<'_>) {
+        for at in 0..self.names.len() {
+            let Some((name, end)) = self.names.get_index_mut(at) else { continue };
+            if end.entering.is_empty() {
+                continue;
             }
-            if !change.added.is_empty() {
-                round.roots.insert(at, change);
-            }
+            let part = Part::Roots(name.clone());
+            let mut arriving = Arriving::default();
+            arriving.look(end, (&part, round.facts.published.audience), round, evidence);
+            self.arrived(Owner::Name(at), part, arriving, round);
+        }
+    }
+
+    fn arrived(&self, owner: Owner, part: Part, arriving: Arriving, round: &mut Round<'_>) {
+        let Arriving { overdue, reason, change } = arriving;
+        if !overdue.is_empty() {
+            let roots: Vec<_> = overdue.iter().map(|id| self.called(*id)).collect();
+            let (roots, after) = (roots.join(" and "), in_words(round.facts.settle_within));
+            let who = match &part {
+                Part::Roots(name) => format!("whoever asks for {name} by name"),
+                Part::Leaf(node) | Part::Trust(node) => node.to_string(),
+            };
+            let text = format!(
+                "{who} is taken to trust {roots} after {after}, though not everybody has it: \
+                 {reason}"
+            );
+            round.plan.notes.push(Note { of: part, text });
+        }
+        if !change.added.is_empty() {
+            round.roots.insert(owner, change);
         }
     }
 
@@ -103,8 +96,16 @@ impl Transitions {
                 round.again_at(waiting.until);
                 round.again_at(older.expires.map(|expires| later(expires, SECOND)));
                 let to = self.nodes[at].shown.or(round.seen[at].to);
+                // To a root that is trusted wherever the old one is, nothing moves.
+                let roots = &round.seen[at].roots;
+                let is_alike = |to: Id| roots.contains(&to) && roots.contains(&older.anchor);
+                if to.is_some_and(is_alike) {
+                    self.nodes[at].older.push(older);
+                    continue;
+                }
+                let ends = [settles_at, older.expires].into_iter().flatten().min();
                 round.plan.transitions.push(Transition {
-                    node: identity.name.clone(),
+                    of: Part::Leaf(identity.name.clone()),
                     what: What::Authority {
                         from,
                         to: to.map(|to| self.called(to)).unwrap_or_default(),
@@ -112,12 +113,65 @@ impl Transitions {
                     phase: Phase::Drain,
                     since: older.since.unwrap_or(now),
                     more: waiting.more(),
+                    until: sooner(ends, waiting.ends()),
                     waiting: waiting.first,
-                    forced: false,
+                    forced: older.forced.clone(),
                 });
                 self.nodes[at].older.push(older);
             }
         }
+    }
+}
+
+/// What has become of the roots on their way to one owner.
+#[derive(Default)]
+struct Arriving {
+    /// Not waited for any longer.
+    overdue: Vec<Id>,
+    /// Who has none of those.
+    reason: String,
+    /// What is waited for.
+    change: RootsChange,
+}
+
+impl Arriving {
+    fn look(
+        &mut self,
+        end: &mut End,
+        whose: (&Part, Audience),
+        round: &mut Round<'_>,
+        evidence: &Evidence<'_>,
+    ) {
+        let (leaving, wanted) = (&end.leaving, &end.wanted);
+        end.entering.retain(|entering| {
+            let id = entering.anchor;
+            if !wanted.contains(id) && !leaving.iter().any(|(leaving, _)| *leaving == id) {
+                round.changed = true;
+                return false;
+            }
+            let waiting = evidence.missing(whose, entering.generation, entering.published_at);
+            let settles_at = later(entering.since, round.facts.settle_within);
+            if waiting.is_empty() || settles_at <= round.now {
+                round.changed = true;
+                if !waiting.is_empty() && !self.overdue.contains(&id) {
+                    self.overdue.push(id);
+                    self.reason = waiting.in_words();
+                }
+                return false;
+            }
+            round.again_at(Some(settles_at));
+            round.again_at(waiting.until);
+            let change = &mut self.change;
+            if !change.added.contains(&id) {
+                change.added.push(id);
+            }
+            change.since = sooner(change.since, Some(entering.since));
+            change.until = later_of(change.until, waiting.ends_by(settles_at));
+            if waiting.count > change.waiting.count {
+                change.waiting = waiting;
+            }
+            true
+        });
     }
 }
 

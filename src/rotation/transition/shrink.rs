@@ -1,14 +1,12 @@
 //! Which roots are still needed where they are not wanted any more.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 
 use super::anchors::Id;
 use super::node::End;
-use super::report::{Standing, Waited, Waiting, sooner};
-use super::round::Round;
+use super::report::{Waited, Waiting};
+use super::round::{Owner, Round};
 use super::{NodeState, Transitions};
-use crate::boards::Part;
 use crate::desired::{Caller, Identity, TrustSet};
 use crate::identity::{AuthorityName, NodeName, SpiffeId};
 
@@ -58,38 +56,44 @@ impl Transitions {
                             continue;
                         }
                         kept.push((*id, *since));
-                        let change = round.roots.entry(at).or_default();
-                        if !change.kept.contains(id) {
-                            change.kept.push(*id);
-                        }
-                        if change.added.is_empty() {
-                            change.since = sooner(change.since, Some(*since));
-                            if waiting.count > change.waiting.count {
-                                change.waiting = waiting;
-                            }
-                        }
+                        round.keep(Owner::Node(at), (*id, *since), waiting);
                     }
                 }
-                let mut ids = end.wanted.ids().to_vec();
-                ids.extend(kept.iter().map(|(id, _)| *id));
-                let set = match kept.is_empty() {
-                    _ if end.served.ids() == ids => None,
-                    true => Some(Arc::clone(&end.wanted)),
-                    false => {
-                        round.order.sort(&self.table, &mut ids);
-                        (end.served.ids() != ids).then(|| round.sets.of(&self.table, ids))
-                    }
-                };
-                round.changed |= set.is_some();
                 if let Some(end) = self.nodes[at].ends_mut().nth(place) {
-                    end.leaving = kept;
-                    if let Some(set) = set {
-                        end.served = set;
-                        end.entering.retain(|entering| end.served.contains(entering.anchor));
-                    }
+                    end.serve(kept, &self.table, round);
                 }
             }
         }
+    }
+
+    /// The same under the names of authorities. Whoever asks by such a name means whom that
+    /// authority vouches for, whoever it is: an old root stays as long as anybody is on the
+    /// way from it to another.
+    pub(super) fn shrink_names(&mut self, round: &mut Round<'_>) {
+        for at in 0..self.names.len() {
+            let Some((_, end)) = self.names.get_index(at) else { continue };
+            let mut kept = Vec::new();
+            for (id, since) in end.leaving.clone() {
+                let mut waiting = Waiting::default();
+                for ((name, node), seen) in self.nodes.iter().zip(&round.seen) {
+                    // One that stays under it does so by the word of another authority.
+                    if seen.to != Some(id) && node.under().any(|under| under == id) {
+                        waiting.add(Waited::under(name));
+                    }
+                }
+                if !waiting.is_empty() {
+                    kept.push((id, since));
+                    round.keep(Owner::Name(at), (id, since), waiting);
+                }
+            }
+            if let Some((_, end)) = self.names.get_index_mut(at) {
+                end.serve(kept, &self.table, round);
+            }
+        }
+        let is_there = |name: &AuthorityName| self.authorities.contains_key(name);
+        let before = self.names.len();
+        self.names.retain(|name, end| is_there(name) || !end.leaving.is_empty());
+        round.changed |= self.names.len() != before;
     }
 
     /// The peers of an end, or everybody, that it is to accept and that may stand under `root`.
@@ -103,15 +107,7 @@ impl Transitions {
         let mut waiting = Waiting::default();
         let mut add = |peers: &[usize]| {
             let names = peers.iter().filter_map(|peer| self.nodes.get_index(*peer));
-            waiting.add_many(peers.len(), || {
-                names.map(|(name, _)| Waited {
-                    of: Part::Leaf(name.clone()),
-                    recipient: None,
-                    name: None,
-                    standing: Standing::Under,
-                    until: None,
-                })
-            });
+            waiting.add_many(peers.len(), || names.map(|(name, _)| Waited::under(name)));
         };
         match peers {
             Peers::Everybody => {

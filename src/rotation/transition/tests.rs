@@ -1,5 +1,6 @@
 //! Every kind of change, every order of events.
 
+mod by_name;
 mod changes;
 mod envoys;
 mod restarts;

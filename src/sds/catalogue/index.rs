@@ -91,8 +91,10 @@ impl Index {
             let content = FileContent::Roots(vec![name.clone()]);
             add(layout::authority_certificate(name), content);
         }
-        let whole = TrustSet::of(self.mesh.authorities.keys(), |_| true);
-        whole.iter().for_each(|set| add(layout::bundle_name(set), roots(set)));
+        // The bundle of the whole mesh, also as it was called before any of it was distrusted.
+        let known = TrustSet::of(self.mesh.authorities.keys(), |_| true);
+        let whole = TrustSet::of(self.mesh.desired.authorities.keys(), |_| true);
+        known.iter().chain(&whole).for_each(|set| add(layout::bundle_name(set), roots(set)));
         for node in self.mesh.nodes.iter().filter_map(|name| self.snapshot.node(name)) {
             for file in layout::of_node(&node.identity) {
                 if let Some(content) = FileContent::of(file.content) {

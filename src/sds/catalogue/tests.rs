@@ -187,8 +187,30 @@ fn authorities_are_had_by_name_in_mesh_order() {
     ] {
         let resource = ready(catalogue.resolve(name, &view, &[]));
         assert_eq!(roots(&context(name, &resource)), anchors, "{name}");
-        assert_eq!(resource.aspects, [], "{name}");
+        assert!(!resource.aspects.is_empty(), "{name}");
+        for Aspect { part, generation } in &resource.aspects {
+            assert!(matches!(part, Part::Roots(_)), "{name}: {part:?}");
+            assert_eq!(*generation, mesh.snapshot.mesh().generation, "{name}");
+        }
         assert_eq!(catalogue.depends_on(name, &view, &[]), [], "{name}");
+    }
+}
+
+#[test]
+fn among_others_a_distrusted_authority_is_left_out_and_alone_it_is_not_to_be_had() {
+    let mut mesh = published(COLORAPP);
+    let catalogue = Catalogue::new(mesh.snapshot.clone());
+    let view = view(&["blue"]);
+    let sets = ["ca_1+ca_2", "file-root:/certs/ca_1_ca_2_bundle.pem"];
+    let of = |set| roots(&context(set, &ready(catalogue.resolve(set, &view, &[]))));
+    assert_eq!(sets.map(of), [["ca_1", "ca_2"]; 2]);
+    mesh.edit(
+        &format!("{COLORAPP}distrust: [ca_2]")
+            .replace("green: { authority: ca_2", "green: { authority: ca_1"),
+    );
+    assert_eq!(sets.map(of), [["ca_1"]; 2]);
+    for name in ["ca_2", "spiffe-validator:ca_2"] {
+        held(catalogue.resolve(name, &view, &[]));
     }
 }
 

@@ -18,10 +18,20 @@ pub struct Envoy {
     pub leaf: Option<Certificate>,
     pub trust: Option<Ends>,
     pub accepted: (Generation, Generation),
+    /// The names of authorities that it asks by, with what it accepted under each.
+    pub asks: Vec<Asked>,
     pub rejects: Option<String>,
     pub away_since: Option<Instant>,
     /// Nothing on the board tells of it: it was connected to a process that is no more.
     pub is_unknown: bool,
+}
+
+/// A name such as `ca_1+ca_2`, and what is held under it.
+#[derive(Clone)]
+pub struct Asked {
+    pub name: String,
+    pub anchors: Option<Anchors>,
+    pub accepted: Generation,
 }
 
 /// The anchors of the ends of a node, by end: `both`, `listener`, `backend NAME`.
@@ -31,6 +41,7 @@ pub type Ends = BTreeMap<String, Anchors>;
 #[derive(Clone, Copy)]
 pub enum Half {
     Leaf,
+    Names,
     Trust,
 }
 
@@ -42,10 +53,17 @@ impl World {
             leaf: None,
             trust: None,
             accepted: (0, 0),
+            asks: Vec::new(),
             rejects: None,
             away_since: None,
             is_unknown: false,
         });
+    }
+
+    /// An Envoy asks by the name of authorities.
+    pub fn asks(&mut self, id: &str, name: &str) {
+        let asked = Asked { name: name.to_owned(), anchors: None, accepted: 0 };
+        self.envoy(id).asks.push(asked);
     }
 
     pub fn envoy(&mut self, id: &str) -> &mut Envoy {
@@ -61,6 +79,7 @@ impl World {
         let envoy = self.envoy(id);
         if envoy.away_since.take().is_some() || envoy.is_unknown {
             (envoy.accepted, envoy.is_unknown) = ((0, 0), false);
+            envoy.asks.iter_mut().for_each(|asked| asked.accepted = 0);
         }
     }
 
@@ -77,6 +96,16 @@ impl World {
                     envoy.accepted.0 = leaf.generation;
                 }
             }
+            Half::Names => {
+                for asked in &mut envoy.asks {
+                    let known = asked.name.split('+').map(|name| self.by_name.0.get(&ca(name)));
+                    if let Some(known) = known.collect::<Option<Vec<_>>>() {
+                        let anchors = known.into_iter().flat_map(Anchors::as_slice).cloned();
+                        asked.anchors = Some(Anchors::new(anchors));
+                        asked.accepted = self.by_name.1;
+                    }
+                }
+            }
             Half::Trust => {
                 if let Some(trust) = self.trust.get(&envoy.node) {
                     envoy.trust = Some(ends(trust));
@@ -90,6 +119,7 @@ impl World {
     pub fn takes(&mut self, id: &str) {
         self.accepts(id, Half::Leaf);
         self.accepts(id, Half::Trust);
+        self.accepts(id, Half::Names);
         self.run();
     }
 
@@ -107,27 +137,36 @@ impl World {
         let there = there.filter(|envoy| !envoy.away_since.is_some_and(gone));
         let parts = |envoy: &Envoy| {
             let (leaf, trust) = envoy.accepted;
-            let node = || envoy.node.clone();
-            [(Part::Leaf(node()), "default", leaf), (Part::Trust(node()), "ROOTCA", trust)]
+            let (node, asks) = (|| envoy.node.clone(), envoy.asks.clone());
+            let own = [
+                (Part::Leaf(node()), "default".to_owned(), leaf),
+                (Part::Trust(node()), "ROOTCA".to_owned(), trust),
+            ];
+            let of_names = asks.into_iter().flat_map(|Asked { name, accepted, .. }| {
+                let parts: Vec<_> = name.split('+').map(|one| Part::Roots(ca(one))).collect();
+                parts.into_iter().map(move |part| (part, name.clone(), accepted))
+            });
+            own.into_iter().chain(of_names).collect::<Vec<_>>()
         };
-        let delivery = |envoy: &Envoy, (part, name, accepted): (Part, &str, Generation)| Delivery {
-            recipient: RecipientView {
-                node_id: envoy.id.clone(),
-                caller: "uid 7".to_owned(),
-                caller_in_short: "uid 7".to_owned(),
-                ..RecipientView::default()
-            },
-            name: name.to_owned(),
-            part,
-            accepted,
-            rejected: envoy.rejects.clone(),
-            away_since: envoy.away_since,
-        };
+        let delivery =
+            |envoy: &Envoy, (part, name, accepted): (Part, String, Generation)| Delivery {
+                recipient: RecipientView {
+                    node_id: envoy.id.clone(),
+                    caller: "uid 7".to_owned(),
+                    caller_in_short: "uid 7".to_owned(),
+                    ..RecipientView::default()
+                },
+                name,
+                part,
+                accepted,
+                rejected: envoy.rejects.clone(),
+                away_since: envoy.away_since,
+            };
         let is_known = |delivery: &Delivery| {
             delivery.part.node().is_none_or(|node| self.desired.identities.contains_key(node))
         };
         there
-            .flat_map(|envoy| parts(envoy).map(|part| delivery(envoy, part)))
+            .flat_map(|envoy| parts(envoy).into_iter().map(|part| delivery(envoy, part)))
             .filter(is_known)
             .collect()
     }
@@ -146,7 +185,10 @@ pub fn ends(trust: &Trust) -> Ends {
 
 /// Whether the end of one Envoy accepts what another one shows.
 pub fn holds(one: &Envoy, end: &str, other: &Envoy) -> bool {
-    let anchors = one.trust.as_ref().and_then(|trust| trust.get(end));
+    let anchors = match end {
+        "names" => one.asks.first().and_then(|asked| asked.anchors.as_ref()),
+        end => one.trust.as_ref().and_then(|trust| trust.get(end)),
+    };
     anchors.zip(other.leaf.as_ref()).is_some_and(|(anchors, leaf)| {
         anchors.as_slice().iter().any(|anchor| anchor.certificate == *leaf)
     })

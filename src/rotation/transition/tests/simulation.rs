@@ -15,12 +15,13 @@ const ROOTS: [&str; 6] = ["ca_1", "ca_2", "ca_3", "ca_1 renewed", "ca_2 renewed"
 const CAS: [&str; 3] = ["ca_1", "ca_2", "ca_3"];
 /// Two of front, one of each other.
 const ENVOYS: [&str; 4] = ["front", "front-2", "blue", "green"];
+const HALVES: [Half; 3] = [Half::Trust, Half::Leaf, Half::Names];
 
 #[derive(Clone, Debug)]
 enum Event {
     /// Several wishes change in one edit.
     Edit(Vec<Wish>),
-    Accept(usize, bool),
+    Accept(usize, usize),
     Reject(usize, bool),
     Depart(usize),
     Return(usize),
@@ -58,7 +59,7 @@ fn wish() -> impl Strategy<Value = Wish> {
 fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         3 => prop::collection::vec(wish(), 1..5).prop_map(Event::Edit),
-        14 => (0..4_usize, any::<bool>()).prop_map(|(envoy, leaf)| Event::Accept(envoy, leaf)),
+        18 => (0..4_usize, 0..3_usize).prop_map(|(envoy, half)| Event::Accept(envoy, half)),
         1 => (0..4_usize, any::<bool>()).prop_map(|(envoy, on)| Event::Reject(envoy, on)),
         1 => (0..4_usize).prop_map(Event::Depart),
         3 => (0..4_usize).prop_map(Event::Return),
@@ -106,6 +107,9 @@ fn wanted(world: &World) -> BTreeSet<Pair> {
     for (one, envoy) in world.envoys.iter().enumerate() {
         let identity = &world.desired.identities[&envoy.node];
         for (other, peer) in world.envoys.iter().enumerate() {
+            if !envoy.asks.is_empty() {
+                pairs.insert((one, "names".to_owned(), other));
+            }
             let peer = &world.desired.identities[&peer.node];
             let root = &world.roots[&peer.authority].as_ref().unwrap()[0];
             for (end, trust) in ends_for(identity, peer) {
@@ -166,9 +170,7 @@ fn happen(world: &mut World, kept: &mut Kept, event: &Event) {
             let wanted = wanted(world);
             kept.0.retain(|pair| wanted.contains(pair));
         }
-        Event::Accept(envoy, leaf) => {
-            world.accepts(ENVOYS[*envoy], if *leaf { Half::Leaf } else { Half::Trust });
-        }
+        Event::Accept(envoy, half) => world.accepts(ENVOYS[*envoy], HALVES[*half]),
         Event::Reject(envoy, on) => {
             world.envoy(ENVOYS[*envoy]).rejects = on.then(|| "no".to_owned());
         }
@@ -228,8 +230,8 @@ fn rest(world: &mut World, kept: &mut Kept) {
                 world.advance();
                 kept.check(world, &"resting");
             }
-            for part in [Half::Trust, Half::Leaf] {
-                world.accepts(id, part);
+            for half in HALVES {
+                world.accepts(id, half);
                 world.advance();
                 kept.check(world, &"resting");
             }
@@ -265,6 +267,8 @@ proptest! {
     ) {
         let mut world = World::new();
         world.connect("front-2", "front");
+        // One that accepts everybody, whatever its node does.
+        world.asks("green", "ca_1+ca_2+ca_3");
         world.envoys.sort_by_key(|envoy| ENVOYS.iter().position(|id| *id == envoy.id));
         // Nobody is given up but by going away.
         world.settle_within = std::time::Duration::from_secs(1_000_000);

@@ -79,12 +79,16 @@ pub struct World {
     pub mute: BTreeSet<AuthorityName>,
     pub leaves: BTreeMap<NodeName, Leaf>,
     pub trust: BTreeMap<NodeName, Trust>,
+    /// What is published under the names of authorities, and since when.
+    pub by_name: (IndexMap<AuthorityName, Anchors>, Generation),
     pub generation: Generation,
     pub envoys: Vec<Envoy>,
     pub silent: BTreeSet<NodeName>,
     /// Those whose trust and certificate lie in files too.
     pub mixed: BTreeSet<NodeName>,
     pub elsewhere: BTreeSet<NodeName>,
+    /// Whether files alone are what authorities are known by.
+    pub are_names_silent: bool,
     pub transitions: Transitions,
     pub saved: Vec<u8>,
     pub settle_within: Duration,
@@ -107,11 +111,13 @@ impl World {
             mute: BTreeSet::new(),
             leaves: BTreeMap::new(),
             trust: BTreeMap::new(),
+            by_name: (IndexMap::new(), 0),
             generation: 0,
             envoys: Vec::new(),
             silent: BTreeSet::new(),
             mixed: BTreeSet::new(),
             elsewhere: BTreeSet::new(),
+            are_names_silent: false,
             transitions: Transitions::new(),
             saved: Vec::new(),
             settle_within: Duration::from_secs(3600),
@@ -201,6 +207,14 @@ impl World {
                 desired: &self.desired,
                 roots: &self.roots,
                 node: &look,
+                published: Published {
+                    authorities: &self.by_name.0,
+                    generation: self.by_name.1,
+                    audience: match self.are_names_silent {
+                        true => Audience::Silent,
+                        false => Audience::Answers,
+                    },
+                },
                 can_sign: &|name| self.can_sign(name),
                 standings: &standings,
                 instant: self.instant,
@@ -216,6 +230,12 @@ impl World {
     }
 
     pub fn publish(&mut self) {
+        let served = self.transitions.served_by_name();
+        let served: IndexMap<_, _> = served.map(|(name, it)| (name.clone(), it.clone())).collect();
+        if served != self.by_name.0 {
+            self.generation += 1;
+            self.by_name = (served, self.generation);
+        }
         for name in &self.plan.publish {
             self.generation += 1;
             let served = self.transitions.served(name).unwrap();
@@ -263,9 +283,10 @@ impl World {
     /// Plans and carries out, until there is nothing to be done.
     pub fn run(&mut self) {
         for _ in 0..20 {
+            let known = self.by_name.1;
             self.advance();
             let names: Vec<_> = self.desired.identities.keys().cloned().collect();
-            let mut is_done = self.plan.publish.is_empty();
+            let mut is_done = self.plan.publish.is_empty() && self.by_name.1 == known;
             for name in names {
                 if self.issue(&name) {
                     is_done = false;
@@ -292,6 +313,7 @@ impl World {
         self.passes(seconds);
         self.transitions = transitions;
         (self.generation, self.trust) = (0, BTreeMap::new());
+        self.by_name = (IndexMap::new(), 0);
         for leaf in self.leaves.values_mut() {
             self.generation += 1;
             leaf.generation = self.generation;
@@ -313,6 +335,13 @@ impl World {
         served.both().certificates().map(name_of).collect()
     }
 
+    /// The roots that are served under the name of an authority, by name.
+    pub fn roots_by_name(&self, authority: &str) -> Vec<String> {
+        let mut served = self.transitions.served_by_name();
+        let found = served.find(|(name, _)| name.as_str() == authority);
+        found.into_iter().flat_map(|(_, anchors)| anchors.certificates()).map(name_of).collect()
+    }
+
     pub fn leaf_of(&self, name: &str) -> String {
         name_of(&self.leaves[&node(name)].root)
     }
@@ -331,7 +360,7 @@ impl World {
                 What::Roots { added, kept } if kept.is_empty() => format!("+{}", added.join("+")),
                 What::Roots { added, kept } => format!("+{} -{}", added.join("+"), kept.join("-")),
             };
-            format!("{} {what} {:?}", transition.node, transition.phase).to_lowercase()
+            format!("{} {what} {:?}", transition.of, transition.phase).to_lowercase()
         };
         self.plan.transitions.iter().map(line).collect()
     }
