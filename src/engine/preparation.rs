@@ -34,6 +34,8 @@ pub(super) struct Order {
     pub(super) make: bool,
     /// The nodes of which it is to be read what is stored.
     pub(super) nodes: Vec<Arc<Identity>>,
+    /// Roots that certificates may stand under though no authority of the mesh has them any more.
+    pub(super) older: Vec<Certificate>,
     pub(super) now: OffsetDateTime,
 }
 
@@ -62,9 +64,13 @@ pub(super) enum Stored {
     },
 }
 
+/// What certificates may stand under: the authorities of the mesh, and the roots of those that
+/// were.
+type Known<'a> = (&'a Authorities, &'a [Certificate]);
+
 /// Reads.
 pub(super) fn prepare(directory: &Directory, store: &NodeStore, order: Order) -> Prepared {
-    let Order { desired, authorities, make, nodes, now } = order;
+    let Order { desired, authorities, make, nodes, older, now } = order;
     let authorities = authorities.unwrap_or_else(|| {
         let mut authorities = Authorities::load(&desired, &|name| directory.read(name), now);
         if make {
@@ -73,7 +79,7 @@ pub(super) fn prepare(directory: &Directory, store: &NodeStore, order: Order) ->
         Arc::new(authorities)
     });
     let stored = match Place::open(directory, store, &nodes) {
-        Ok(place) => place.look(&authorities, &nodes, now),
+        Ok(place) => place.look((&authorities, &older), &nodes, now),
         Err(error) => nodes.iter().map(|_| Stored::Unusable(error.to_string())).collect(),
     };
     Prepared { desired, authorities, made: make, stored: nodes.into_iter().zip(stored).collect() }
@@ -107,13 +113,8 @@ impl<'a> Place<'a> {
         Ok(Self { store, files, names })
     }
 
-    fn look(
-        &self,
-        authorities: &Authorities,
-        nodes: &[Arc<Identity>],
-        now: OffsetDateTime,
-    ) -> Vec<Stored> {
-        let look = |identity: &Arc<Identity>| self.stored(authorities, identity, now);
+    fn look(&self, known: Known<'_>, nodes: &[Arc<Identity>], now: OffsetDateTime) -> Vec<Stored> {
+        let look = |identity: &Arc<Identity>| self.stored(known, identity, now);
         match nodes.len() {
             few if few < SIDE_BY_SIDE => nodes.iter().map(look).collect(),
             _ => nodes.par_iter().map(look).collect(),
@@ -121,14 +122,9 @@ impl<'a> Place<'a> {
     }
 
     /// What is stored of a node: what can be used of store and files, the later one if both.
-    fn stored(
-        &self,
-        authorities: &Authorities,
-        identity: &Identity,
-        now: OffsetDateTime,
-    ) -> Stored {
+    fn stored(&self, known: Known<'_>, identity: &Identity, now: OffsetDateTime) -> Stored {
         let kept = self.store.credential(&identity.name);
-        let judge = |held, is_elsewhere| usable(held, authorities, identity, now, is_elsewhere);
+        let judge = |held, is_elsewhere| usable(held, known, identity, now, is_elsewhere);
         let filed = match self.filed(identity) {
             Held::Nothing => return judge(kept, false),
             filed => filed,
@@ -160,7 +156,7 @@ impl<'a> Place<'a> {
 /// What is held, as far as it can be used for this node.
 fn usable(
     held: Held,
-    authorities: &Authorities,
+    known: Known<'_>,
     identity: &Identity,
     now: OffsetDateTime,
     is_elsewhere: bool,
@@ -175,7 +171,7 @@ fn usable(
     if leaf.names().uris != [identity.spiffe_id.as_str()] {
         return Stored::Unusable(format!("what is stored is for {:?}", leaf.names().uris));
     }
-    let Some((authority, root)) = above(authorities, identity, (&leaf, &chain)) else {
+    let Some((authority, root)) = above(known, identity, (&leaf, &chain)) else {
         let words = format!("{:?} signed it, which is not in the mesh", leaf.issuer());
         return Stored::Unusable(words);
     };
@@ -193,9 +189,9 @@ fn usable(
 }
 
 /// What a stored leaf stands under, by name alone: an authority of the mesh, the node's own before
-/// others, with its root; or, where that is about to be signed anew, a root alone.
+/// others, with its root; or, where that is about to be signed anew or is gone, a root alone.
 fn above(
-    authorities: &Authorities,
+    (authorities, older): Known<'_>,
     identity: &Identity,
     (leaf, issuers): (&Certificate, &[Certificate]),
 ) -> Option<(Option<AuthorityName>, Certificate)> {
@@ -207,7 +203,7 @@ fn above(
     });
     signer.or_else(|| {
         let top = issuers.last().unwrap_or(leaf);
-        let mut roots = authorities.states.values().filter_map(State::roots).flatten();
+        let mut roots = authorities.states.values().filter_map(State::roots).flatten().chain(older);
         roots.find(|root| top.names_as_issuer(root)).map(|root| (None, root.clone()))
     })
 }

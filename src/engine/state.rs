@@ -139,6 +139,7 @@ impl State {
             authorities: is_known.then(|| Arc::clone(&self.authorities)),
             make,
             nodes,
+            older: self.trusting.roots_in_use(),
             now: now.wall(),
             desired,
         };

@@ -19,6 +19,7 @@ use crate::rotation::transition::{
 };
 use crate::snapshot::{Anchor, Generation, Mesh, Peers, Trust};
 use crate::time::{Moment, OffsetDateTime};
+use crate::x509::certificate::Certificate;
 
 /// How soon a record that could not be written is tried again.
 const RECORD_AGAIN: Duration = Duration::from_secs(30);
@@ -75,6 +76,11 @@ impl Trusting {
     pub(super) fn shift(&mut self, by: time::Duration) {
         self.transitions.shift(by);
         self.is_stale = true;
+    }
+
+    /// The roots that certificates stand under, or may still be shown under.
+    pub(super) fn roots_in_use(&self) -> Vec<Certificate> {
+        self.transitions.roots_in_use()
     }
 
     fn is_due(&self, now: &Moment) -> bool {

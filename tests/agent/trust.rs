@@ -1,4 +1,4 @@
-//! A certificate moves to another authority while somebody checks peers by the names of authorities.
+//! A certificate moves to another authority while somebody cannot accept it yet, or never will.
 
 use serde_json::Value;
 
@@ -41,7 +41,11 @@ struct Scene {
 
 impl Scene {
     fn new(flags: &str, name: &str, accepts: bool) -> Self {
-        let agent = Agent::start(MESH, flags);
+        Self::of(MESH, flags, name, accepts)
+    }
+
+    fn of(mesh: &str, flags: &str, name: &str, accepts: bool) -> Self {
+        let agent = Agent::start(mesh, flags);
         agent.settled();
         agent.until("all is at rest", is_at_rest);
         let runtime = tokio::runtime::Runtime::new().unwrap();
@@ -115,4 +119,42 @@ fn nobody_holds_up_a_move_by_a_name_for_longer_than_the_agent_may_wait() {
     scene.moves();
     let logged = scene.agent.logs("blue moves from ca_1 to ca_2 after 2s");
     assert!(logged.contains("by the name ca_1"), "{logged}");
+}
+
+#[test]
+fn killed_while_an_authority_is_taken_out_of_the_mesh_the_agent_goes_on_from_where_it_was() {
+    let of_one = "authorities: { ca_1: {} }\ndefaults: { attest: any }\nvirtualNodes:\n  front: \
+                  { authority: ca_1 }\n  blue: { authority: ca_1 }\n";
+    let mesh = format!("version: 1\ntrustDomain: example.org\n{of_one}");
+    let mut scene = Scene::of(&mesh, "", "backends:front/blue", true);
+    let roots = |scene: &mut Scene| {
+        let response = scene.runtime.block_on(scene.stream.next()).unwrap();
+        let roots = response.roots().unwrap().matches("BEGIN CERTIFICATE").count();
+        (response, roots)
+    };
+    scene.agent.write_mesh(&mesh.replace("ca_1", "ca_2"));
+    assert_eq!(roots(&mut scene).1, 2);
+    scene.agent.until("envoy-1 is waited for", |status| waits_for(status, "envoy-1"));
+    scene.agent.kill();
+    scene.agent = scene.agent.again("");
+    let again = async {
+        let connection = Connection::open(&scene.agent.socket()).await.unwrap();
+        let names = ["backends:front/blue"];
+        let stream = connection.subscribe(&Node::bare("envoy-1"), &names, "").await.unwrap();
+        (connection, stream)
+    };
+    (scene.connection, scene.stream) = scene.runtime.block_on(again);
+    let (response, count) = roots(&mut scene);
+    assert_eq!(count, 2);
+    let waited = |status: &Value| waits_for(status, "envoy-1");
+    scene.agent.until("envoy-1 is waited for again", waited);
+    assert_eq!(
+        scene.agent.serial("blue"),
+        scene.serial,
+        "nothing is signed before it can be accepted"
+    );
+    let _inside = scene.runtime.enter();
+    scene.stream.accept(&response).unwrap();
+    scene.moves();
+    assert_eq!(roots(&mut scene).1, 1);
 }

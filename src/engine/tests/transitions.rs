@@ -97,3 +97,34 @@ async fn a_certificate_moves_when_the_last_one_who_must_accept_it_says_that_it_c
     world.leaf_after("blue", Some(&leaf)).await;
     assert!(said.elapsed() < Duration::from_secs(2), "{:?}", said.elapsed());
 }
+
+/// The same, without ca_1 in the mesh at all.
+fn without_ca_1() -> String {
+    moved().replace("ca_1: {}, ", "")
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_authority_signed_that_is_gone_from_the_mesh_outlives_a_restart() {
+    let world = settled(files_alone).await;
+    let (leaf, began) = (world.leaf("blue").unwrap(), Instant::now());
+    world.edit(&without_ca_1());
+    world.until(|| (roots(&world, "front") == 2).then_some(())).await;
+    sleep(Duration::from_secs(30)).await;
+    let world = world.restart_with(&without_ca_1(), files_alone).await;
+    assert_eq!(world.leaf("blue").as_ref(), Some(&leaf), "it has not moved yet");
+    assert_eq!((roots(&world, "front"), world.fake.asked().len()), (2, 0));
+    let new = world.leaf_after("blue", Some(&leaf)).await;
+    assert!(new.issuer().ends_with("CN=ca_2") && began.elapsed() >= Duration::from_secs(120));
+    world.until(|| (roots(&world, "front") == 1).then_some(())).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_authority_that_goes_while_nobody_runs_is_trusted_until_its_leaves_have_moved() {
+    let world = settled(files_alone).await;
+    let leaf = world.leaf("blue").unwrap();
+    let world = world.restart_with(&without_ca_1(), files_alone).await;
+    assert_eq!(world.leaf("blue").as_ref(), Some(&leaf));
+    assert_eq!(roots(&world, "front"), 2);
+    world.leaf_after("blue", Some(&leaf)).await;
+    world.until(|| (roots(&world, "front") == 1).then_some(())).await;
+}
