@@ -9,4 +9,4 @@ mod support;
 
 mod sdk;
 
-mod issuing;
+mod the_fake;

@@ -14,6 +14,7 @@ use time::Duration;
 use super::authority::{Rotation, Spec, Status};
 use super::fault::Trouble;
 use super::server::Server;
+use super::state::State;
 use super::wire::{self, NoAnswer};
 
 /// A command. Those without parameters are plain text: `"stop"`; the others objects: `{"create":
@@ -36,6 +37,11 @@ enum Command {
     Advance(i64),
     /// Milliseconds from IssueCertificate until GetCertificate has the certificate.
     IssuingTakes(i64),
+    /// Throttles above so many calls a second.
+    SetQuota {
+        operation: String,
+        calls: usize,
+    },
     Stop,
     Restart,
     Authorities,
@@ -62,25 +68,31 @@ pub async fn answer(
 fn obey(server: &Server, command: Command) -> Result<Value, String> {
     let mut state = server.shared.lock();
     match command {
-        Command::Create(spec) => return Ok(json!({ "arn": state.create(spec) })),
+        Command::Create(spec) => {
+            if let Some(parent) = &spec.parent {
+                known(&state, parent)?;
+            }
+            return Ok(json!({ "arn": state.create(spec) }));
+        }
         Command::Misbehave(trouble) => {
             trouble.check()?;
             state.faults.add(trouble);
         }
         Command::Behave => state.faults.clear(),
         Command::SetStatus { authority, status } => {
-            let known = state.authorities.get_mut(&authority);
-            known.ok_or_else(|| format!("no authority {authority}"))?.status = status;
+            known(&state, &authority)?;
+            state.authorities.entry(authority).and_modify(|authority| authority.status = status);
         }
         Command::Rotate { authority, rotation } => {
-            if !state.authorities.contains_key(&authority) {
-                return Err(format!("no authority {authority}"));
-            }
+            known(&state, &authority)?;
             state.rotate(&authority, rotation);
         }
         Command::Advance(seconds) => state.clock.advance(Duration::seconds(seconds)),
         Command::IssuingTakes(milliseconds) => {
             state.issuing_takes = Duration::milliseconds(milliseconds);
+        }
+        Command::SetQuota { operation, calls } => {
+            state.quotas.insert(operation, calls);
         }
         Command::Stop => {
             drop(state);
@@ -104,4 +116,9 @@ fn obey(server: &Server, command: Command) -> Result<Value, String> {
         }
     }
     Ok(json!({}))
+}
+
+fn known(state: &State, authority: &str) -> Result<(), String> {
+    let known = state.authorities.contains_key(authority);
+    known.then_some(()).ok_or_else(|| format!("no authority {authority}"))
 }

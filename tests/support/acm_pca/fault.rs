@@ -107,7 +107,10 @@ impl Trouble {
             Fault::Lie(lie) => lie.is_told_by(&self.operation),
             _ => true,
         };
-        if known && told { Ok(()) } else { Err(format!("{self:?} is impossible")) }
+        if known && told {
+            return Ok(());
+        }
+        Err(format!("{} cannot do {:?}: see Lie", self.operation, self.fault))
     }
 }
 

@@ -71,6 +71,13 @@ impl Journal {
         &self.calls
     }
 
+    /// How many calls of an operation came after a moment and were not throttled.
+    pub fn taken_since(&self, operation: &str, since: OffsetDateTime) -> usize {
+        let recent = self.calls.iter().rev().take_while(|call| call.at > since);
+        let theirs = recent.filter(|call| call.operation == operation);
+        theirs.filter(|call| call.outcome != "ThrottlingException").count()
+    }
+
     /// The most calls of an operation within any span of one second.
     pub fn peak_rate(&self, operation: &str) -> usize {
         let times = self.calls.iter().filter(|call| call.operation == operation);

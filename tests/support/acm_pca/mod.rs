@@ -170,6 +170,11 @@ impl Fake {
         self.server.shared.lock().idempotency = idempotency;
     }
 
+    /// Throttles an operation above so many calls in any second, by the fake's clock.
+    pub fn set_quota(&self, operation: &str, calls: usize) {
+        self.server.shared.lock().quotas.insert(operation.to_owned(), calls);
+    }
+
     /// How long GetCertificate answers that it is not ready, by the fake's clock.
     pub fn issuing_takes(&self, time: Duration) {
         self.server.shared.lock().issuing_takes = time;

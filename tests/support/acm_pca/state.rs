@@ -6,8 +6,8 @@ use time::{Duration, OffsetDateTime};
 
 use super::authority::{Authority, Rotation, Spec};
 use super::clock::Clock;
-use super::fault::Faults;
-use super::journal::Journal;
+use super::fault::{Fault, Faults};
+use super::journal::{Call, Journal};
 use super::key;
 use super::refusal::Refusal;
 
@@ -55,6 +55,8 @@ pub struct State {
     pub idempotency: Idempotency,
     /// How long a certificate takes after IssueCertificate.
     pub issuing_takes: Duration,
+    /// How many calls a second each operation takes; those without are not limited.
+    pub quotas: HashMap<String, usize>,
     pub faults: Faults,
     pub journal: Journal,
 }
@@ -70,6 +72,7 @@ impl State {
             tokens: HashMap::new(),
             idempotency: Idempotency::default(),
             issuing_takes: Duration::ZERO,
+            quotas: HashMap::new(),
             faults: Faults::default(),
             journal: Journal::default(),
         }
@@ -101,6 +104,15 @@ impl State {
         let above = authority.spec.parent.as_ref().map(|parent| &self.authorities[parent]);
         authority.rotate(rotation, above, self.clock.now());
         self.authorities.insert(arn.to_owned(), authority);
+    }
+
+    /// The fault of a call, and uses it up: the quota's, or one that was told.
+    pub fn fault(&mut self, call: &Call) -> Option<Fault> {
+        let taken = self.journal.taken_since(&call.operation, call.at - Duration::SECOND);
+        if self.quotas.get(&call.operation).is_some_and(|quota| taken >= *quota) {
+            return Some(Fault::throttled());
+        }
+        self.faults.strike(&call.operation, call.authority.as_deref())
     }
 
     /// The authority that an ARN names.

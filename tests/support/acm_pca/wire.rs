@@ -70,11 +70,10 @@ pub async fn answer(
     };
     let parameters: Value = serde_json::from_slice(&body).unwrap_or_default();
     let call = call(&shared, operation, &parameters);
-    let authority = call.authority.clone();
     let (under_way, fault) = {
         let mut state = shared.lock();
+        let fault = state.fault(&call);
         let number = state.journal.open(call);
-        let fault = state.faults.strike(operation, authority.as_deref());
         (UnderWay(shared.clone(), number), fault)
     };
     let number = under_way.1;
