@@ -60,13 +60,20 @@ async fn a_certificate_is_wrong_in_one_way() {
     openssl.run(&end("40000"));
     openssl.fail(&end("43201"));
 
+    told(&bench, "IssueCertificate", Lie::DroppedUsage).await;
+    assert_eq!(
+        bench.extension("extendedKeyUsage"),
+        "X509v3 Extended Key Usage: TLS Web Client Authentication"
+    );
+    verify(openssl);
+
     told(&bench, "IssueCertificate", Lie::Authority).await;
     assert_eq!(bench.extension("basicConstraints"), "X509v3 Basic Constraints: critical CA:TRUE");
 
     // One time was one time.
     told(&bench, "GetCertificate", Lie::MissingChain).await;
     assert_eq!(names(), "X509v3 Subject Alternative Name: DNS:front.example");
-    assert_eq!(bench.fake.issued().len(), 10);
+    assert_eq!(bench.fake.issued().len(), 11);
 }
 
 #[tokio::test]
@@ -104,6 +111,19 @@ async fn a_certificate_is_shown_in_a_wrong_way() {
     let (other, _) = get(&arn, Some(Lie::AnotherCertificate)).await;
     assert_eq!(other, get(&first, None).await.0);
     assert_ne!(other, leaf);
+}
+
+#[tokio::test]
+async fn an_authority_shows_another_s_certificate_under_its_own_name() {
+    let bench = Bench::new();
+    bench.text(bench.issue()).await;
+    let operation = "GetCertificateAuthorityCertificate";
+    bench.fake.misbehave(operation, Times::Next(1), Fault::Lie(Lie::AnotherCertificate));
+    let call = bench.client.get_certificate_authority_certificate();
+    let answer = call.certificate_authority_arn(&bench.authority).send().await.unwrap();
+    bench.openssl.write("ca.pem", answer.certificate().unwrap());
+    assert_eq!(bench.openssl.run("x509 -in ca.pem -noout -subject").trim(), "subject=CN = ca_1");
+    bench.openssl.fail("verify -CAfile ca.pem cert.pem");
 }
 
 #[test]

@@ -48,6 +48,8 @@ pub enum Lie {
     Longer,
     /// It ends after half the time that was asked for.
     Shorter,
+    /// For clients alone, not for servers.
+    DroppedUsage,
     /// CA:TRUE.
     Authority,
     /// PEM of no certificate.
@@ -58,7 +60,8 @@ pub enum Lie {
     ExtraCertificate,
     /// There is no chain.
     MissingChain,
-    /// It shows the certificate that was issued before this one.
+    /// It shows the certificate that was issued before this one; of an authority, one with its
+    /// name and another key.
     AnotherCertificate,
 }
 
@@ -66,12 +69,11 @@ impl Lie {
     fn is_told_by(self, operation: &str) -> bool {
         use Lie::*;
         match self {
-            AnotherKey | AddedName | DroppedName | AnotherIssuer | Expired | NotYet | Longer
-            | Shorter | Authority => operation == "IssueCertificate",
-            Garbage | ReversedChain | ExtraCertificate | MissingChain => {
+            AnotherKey | AddedName | DroppedName | DroppedUsage | AnotherIssuer | Expired
+            | NotYet | Longer | Shorter | Authority => operation == "IssueCertificate",
+            Garbage | ReversedChain | ExtraCertificate | MissingChain | AnotherCertificate => {
                 ["GetCertificate", "GetCertificateAuthorityCertificate"].contains(&operation)
             }
-            AnotherCertificate => operation == "GetCertificate",
         }
     }
 }

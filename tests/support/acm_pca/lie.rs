@@ -3,10 +3,12 @@
 use time::{Duration, OffsetDateTime};
 
 use super::authority::{Authority, Spec};
-use super::certificate::{BASIC_CONSTRAINTS, Extension, SUBJECT_ALTERNATIVE_NAME, ToBeSigned};
-use super::der;
+use super::certificate::{
+    BASIC_CONSTRAINTS, EXTENDED_KEY_USAGE, Extension, SUBJECT_ALTERNATIVE_NAME, ToBeSigned,
+};
 use super::fault::Lie;
 use super::key::{KeyAlgorithm, SigningKey};
+use super::{der, template};
 
 /// Makes a certificate say it.
 pub fn about(lie: Lie, certificate: &mut ToBeSigned, now: OffsetDateTime) {
@@ -31,6 +33,11 @@ pub fn about(lie: Lie, certificate: &mut ToBeSigned, now: OffsetDateTime) {
         }
         Lie::Longer => certificate.not_after += Duration::days(365),
         Lie::Shorter => certificate.not_after = now + lifetime / 2,
+        Lie::DroppedUsage => {
+            certificate.extensions.retain(|extension| extension.oid != EXTENDED_KEY_USAGE);
+            let client = der::oid(template::CLIENT).expect("an OID");
+            certificate.extensions.push(Extension::extended_key_usage(&[client]));
+        }
         Lie::Authority => {
             certificate.extensions.retain(|extension| extension.oid != BASIC_CONSTRAINTS);
             certificate.extensions.push(Extension::basic_constraints(true, Some(None)));

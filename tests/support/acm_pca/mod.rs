@@ -3,7 +3,8 @@
 //! and errors; and it misbehaves as told. It shares no code with certctl: what it makes is made
 //! byte by byte, so that neither judges itself.
 //!
-//! It listens on threads of its own, so it serves sync tests, async ones, and paused time alike.
+//! It listens on threads of its own, and its methods do not wait for its callers, so it serves sync
+//! and async tests. Not under paused time: there a client's time-outs end before a socket answers.
 //!
 //! ```ignore
 //! #[path = "../support/acm_pca/mod.rs"]

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::authority::{Authority, Status};
+use super::authority::{Authority, Spec, Status};
 use super::certificate::pem;
 use super::fault::Lie;
 use super::issue::IssueCertificate;
@@ -119,6 +119,11 @@ fn authority_certificate(state: &State, arn: &str, lie: Option<Lie>) -> Result<V
     }
     let mut certificate = pem(&authority.der);
     let mut chain = authority.chain.clone();
+    if lie == Some(Lie::AnotherCertificate) {
+        let namesake = Spec::root(&authority.spec.name);
+        let now = state.clock.now();
+        certificate = pem(&Authority::create(String::new(), namesake, None, now).der);
+    }
     if let Some(lie) = lie {
         lie::shown(lie, &mut certificate, &mut chain, state.clock.now());
     }

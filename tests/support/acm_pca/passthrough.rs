@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use serde::Deserialize;
 
 use super::certificate::{self, Extension};
-use super::der;
 use super::refusal::Refusal;
+use super::{der, template};
 
 /// As it comes over the wire.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]
@@ -153,8 +153,8 @@ impl Purpose {
     fn oid(&self) -> Result<Vec<u8>, Refusal> {
         let named = match self.extended_key_usage_type.as_deref() {
             None => self.extended_key_usage_object_identifier.as_deref().unwrap_or_default(),
-            Some("SERVER_AUTH") => "1.3.6.1.5.5.7.3.1",
-            Some("CLIENT_AUTH") => "1.3.6.1.5.5.7.3.2",
+            Some("SERVER_AUTH") => template::SERVER,
+            Some("CLIENT_AUTH") => template::CLIENT,
             Some("CODE_SIGNING") => "1.3.6.1.5.5.7.3.3",
             Some("EMAIL_PROTECTION") => "1.3.6.1.5.5.7.3.4",
             Some("TIME_STAMPING") => "1.3.6.1.5.5.7.3.8",

@@ -9,8 +9,10 @@ use super::refusal::Refusal;
 use super::request::Request;
 use super::{certificate, der};
 
-const SERVER: &str = "1.3.6.1.5.5.7.3.1";
-const CLIENT: &str = "1.3.6.1.5.5.7.3.2";
+/// The purpose of a TLS server.
+pub const SERVER: &str = "1.3.6.1.5.5.7.3.1";
+/// The purpose of a TLS client.
+pub const CLIENT: &str = "1.3.6.1.5.5.7.3.2";
 
 /// What a certificate is for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
