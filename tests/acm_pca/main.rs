@@ -9,4 +9,5 @@ mod support;
 
 mod sdk;
 
+mod moto;
 mod the_fake;

@@ -7,6 +7,7 @@
 pub mod agent;
 pub mod application;
 pub mod http;
+pub mod moto;
 pub mod openssl;
 pub mod process;
 pub mod program;

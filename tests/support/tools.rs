@@ -18,6 +18,11 @@ pub fn tool_python() -> PathBuf {
     installed("python/bin/python")
 }
 
+/// Where Python finds moto.
+pub fn moto() -> PathBuf {
+    installed("moto")
+}
+
 /// A program of the system, such as `openssl`, by its name.
 pub fn system(name: &str) -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
