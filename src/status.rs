@@ -233,6 +233,9 @@ pub struct Secret {
 pub enum SecretState {
     /// It would not take what was sent; what it took before stays in force there.
     Rejected,
+    /// Nothing is served under the name any more, its node or authority being gone from the mesh or
+    /// not granted now; what it took before stays in force there.
+    Withdrawn,
     /// Nothing can be sent yet.
     #[default]
     Held,
@@ -250,6 +253,7 @@ impl SecretState {
             Self::Held => "held",
             Self::Rejected => "rejected",
             Self::Sent => "sent",
+            Self::Withdrawn => "withdrawn",
         }
     }
 }

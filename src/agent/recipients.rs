@@ -33,7 +33,14 @@ pub(super) fn recipients(streams: &[Connected]) -> Vec<Recipient> {
         recipient.secrets.extend(secrets);
     }
     for recipient in &mut recipients {
-        recipient.secrets.sort_by(|one, other| one.name.cmp(&other.name));
+        // One name asked for on several streams is one, and as far as the last of them.
+        recipient.secrets.sort_by(|one, other| {
+            let lag = |secret: &Secret| secret.lag_seconds.unwrap_or_default();
+            (&one.name, one.state)
+                .cmp(&(&other.name, other.state))
+                .then_with(|| lag(other).total_cmp(&lag(one)))
+        });
+        recipient.secrets.dedup_by(|one, other| one.name == other.name);
     }
     recipients
 }
@@ -41,6 +48,7 @@ pub(super) fn recipients(streams: &[Connected]) -> Vec<Recipient> {
 fn secret(name: &str, subscription: &Subscription) -> Secret {
     let state = match subscription {
         Subscription { rejected: Some(_), .. } => SecretState::Rejected,
+        Subscription { withdrawn: true, .. } => SecretState::Withdrawn,
         Subscription { sent: None, .. } => SecretState::Held,
         Subscription { sent, accepted, .. } if sent == accepted => SecretState::Accepted,
         _ => SecretState::Sent,
@@ -64,6 +72,44 @@ fn secret(name: &str, subscription: &Subscription) -> Secret {
 mod tests {
     use super::*;
     use crate::boards::{Deliveries, RecipientView};
+
+    #[test]
+    fn a_name_on_two_streams_of_one_envoy_is_shown_once_as_far_as_the_last_of_them() {
+        let board = Deliveries::default();
+        let streams = [(); 3].map(|()| board.connect(RecipientView::default()));
+        for stream in &streams {
+            stream.sent("ROOTCA", "v1", &[]);
+            stream.accepted("ROOTCA");
+        }
+        streams[1].sent("ROOTCA", "v2", &[]);
+        streams[0].sent("front", "v1", &[]);
+        let [envoy] = &recipients(&board.recipients())[..] else { panic!("one Envoy") };
+        let secrets = envoy.secrets.iter().map(|secret| (secret.name.as_str(), secret.state));
+        let expected = [("ROOTCA", SecretState::Sent), ("front", SecretState::Sent)];
+        assert_eq!(secrets.collect::<Vec<_>>(), expected);
+        assert_eq!(envoy.secrets[0].sent.as_deref(), Some("v2"));
+    }
+
+    #[test]
+    fn what_is_served_no_more_is_shown_as_that_until_it_is_served_again() {
+        let board = Deliveries::default();
+        let stream = board.connect(RecipientView::default());
+        let state = || {
+            let secret = &recipients(&board.recipients())[0].secrets[0];
+            (secret.state, secret.accepted.clone())
+        };
+        stream.held("front");
+        assert_eq!(state().0, SecretState::Held);
+        stream.sent("front", "v1", &[]);
+        stream.held("front");
+        stream.accepted("front");
+        assert_eq!(state(), (SecretState::Withdrawn, Some("v1".to_owned())));
+        stream.has_already("front", &[]);
+        assert_eq!(state().0, SecretState::Accepted);
+        stream.held("front");
+        stream.sent("front", "v2", &[]);
+        assert_eq!(state(), (SecretState::Sent, Some("v1".to_owned())));
+    }
 
     #[tokio::test(start_paused = true)]
     async fn the_streams_of_one_envoy_are_one_recipient() {

@@ -95,6 +95,9 @@ pub struct Subscription {
     pub took: Option<Duration>,
     /// Why what was last sent was rejected; none once something is accepted.
     pub rejected: Option<Rejection>,
+    /// Whether nothing is served under the name any more. What was accepted stays in force with its
+    /// recipient: nothing can be taken from an Envoy.
+    pub withdrawn: bool,
 }
 
 /// What a recipient would not take.
@@ -270,6 +273,7 @@ impl Recipient {
             subscription.sent = Some(version.to_owned());
             subscription.sent_at = Some(Instant::now());
             subscription.aspects = aspects.to_vec();
+            subscription.withdrawn = false;
         });
         let mut entries = self.board.entries();
         let Entries { present, away, .. } = &mut *entries;
@@ -284,6 +288,7 @@ impl Recipient {
         self.update(name, |subscription| {
             subscription.aspects = aspects.to_vec();
             subscription.accepted_aspects = aspects.to_vec();
+            subscription.withdrawn = false;
         });
         self.board.0.changed.notify_one();
     }
@@ -312,9 +317,9 @@ impl Recipient {
         self.board.0.changed.notify_one();
     }
 
-    /// The recipient waits for `name`: nothing can be sent yet.
+    /// The recipient waits for `name`: nothing can be sent yet, or any more.
     pub fn held(&self, name: &str) {
-        self.update(name, |_| ());
+        self.update(name, |subscription| subscription.withdrawn = subscription.sent.is_some());
     }
 
     /// The recipient does not want `name` any more.

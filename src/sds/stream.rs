@@ -128,7 +128,7 @@ pub enum Note {
         /// Why, in the recipient's words.
         why: String,
     },
-    /// Something new is in the response.
+    /// Something new is in the response, or what was in one is served again.
     Sent(Arc<Resource>),
     /// A name is longer than [`LONGEST_NAME`], and left out of account.
     TooLong {

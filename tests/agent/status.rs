@@ -86,6 +86,41 @@ fn a_connected_envoy_is_shown_with_what_it_has_and_what_it_would_not_take() {
 }
 
 #[test]
+fn what_a_removed_node_had_is_shown_as_withdrawn_with_whoever_has_it() {
+    let agent = Agent::start(MESH, "");
+    agent.settled();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let connected = runtime.block_on(async {
+        let connection = Connection::open(&agent.socket()).await.unwrap();
+        let node = Node::bare("envoy-1");
+        let mut streams = Vec::new();
+        for _ in 0..2 {
+            let mut stream = connection.subscribe(&node, &["green"], "").await.unwrap();
+            let response = stream.next().await.unwrap();
+            stream.accept(&response).unwrap();
+            streams.push(stream);
+        }
+        (connection, streams)
+    });
+    let green = "  green: { authority: ca_2, trust: [ca_1], callers: [front] }\n";
+    for (from, to, state) in [(green, "#green\n", "withdrawn"), ("#green\n", green, "accepted")] {
+        agent.edit(from, to);
+        let status = agent.until(state, |status| {
+            let secrets = status["recipients"][0]["secrets"].as_array().unwrap();
+            secrets.len() == 1 && secrets[0]["state"] == state
+        });
+        let envoy = &status["recipients"][0];
+        assert_eq!((&envoy["streams"], &envoy["secrets"][0]["name"]), (&2.into(), &"green".into()));
+        let version = envoy["secrets"][0]["accepted"].as_str().unwrap();
+        if state == "withdrawn" {
+            let run = agent.status("").done();
+            run.tells(&format!("withdrawn, has {}", &version[..8]));
+        }
+    }
+    drop(connected);
+}
+
+#[test]
 fn a_watch_prints_what_changes_and_nothing_else() {
     let agent = Agent::start(MESH, "");
     agent.settled();

@@ -154,8 +154,8 @@ impl Names {
         for (name, entry) in &mut self.entries {
             match offer.resolve(name) {
                 Resolution::Ready(resource) => {
-                    entry.held = false;
-                    entry.compare(resource, &mut comparison);
+                    let was_held = std::mem::take(&mut entry.held);
+                    entry.compare(resource, was_held, &mut comparison);
                 }
                 Resolution::Held { awaits, why } => {
                     comparison.awaits.extend(awaits);
@@ -236,14 +236,18 @@ impl Names {
 }
 
 impl Entry {
-    fn compare(&mut self, resource: Arc<Resource>, comparison: &mut Comparison) {
+    fn compare(&mut self, resource: Arc<Resource>, was_held: bool, comparison: &mut Comparison) {
         match &mut self.served {
             Some(served) if served.sent.version == resource.version => {
-                let newer = served.latest.aspects != resource.aspects;
+                let newer = was_held || served.latest.aspects != resource.aspects;
                 served.latest = Arc::clone(&resource);
                 match served.answer {
                     Answer::Accepted if newer => {
                         comparison.notes.push(Note::HasAlready(Arc::clone(&resource)));
+                        comparison.old.push(resource);
+                    }
+                    Answer::Awaited if was_held => {
+                        comparison.notes.push(Note::Sent(Arc::clone(&resource)));
                         comparison.old.push(resource);
                     }
                     Answer::Accepted | Answer::Awaited => comparison.old.push(resource),

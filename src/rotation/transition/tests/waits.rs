@@ -89,10 +89,14 @@ fn files_get_time_to_be_read() {
     move_blue(&mut world);
     assert_eq!(world.leaf_of("blue"), "ca_1");
     assert!(world.waited()[0].starts_with("nobody answers for front"), "{:?}", world.waited());
+    // When the wait ends can be read, and so it does: by the soak, long before anybody is given up.
+    let until = |world: &World| world.plan.transitions.iter().map(|it| it.until).max().unwrap();
+    assert_eq!(until(&world), Some(later(world.now, world.soak)));
     world.waits();
     assert_eq!(world.leaf_of("blue"), "ca_2");
     assert_eq!(world.roots_of("front"), ["ca_1", "ca_2"]);
     let moved_at = world.now;
+    assert_eq!(until(&world), Some(later(world.now, world.soak)));
     world.waits();
     assert_eq!(world.roots_of("front"), ["ca_2"]);
     assert_eq!(world.now, later(moved_at, world.soak));

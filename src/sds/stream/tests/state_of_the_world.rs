@@ -216,9 +216,24 @@ fn a_name_that_vanishes_is_not_answered_and_comes_back_as_it_was_without_being_s
     assert!(update.response.is_none());
     assert_eq!(update.notes, [held("a", "not made yet")]);
     table.set("a", "1");
-    assert!(stream.update(&table).response.is_none());
+    let update = stream.update(&table);
+    assert!(update.response.is_none());
+    assert!(matches!(&update.notes[..], [Note::Sent(back)] if back.name == "a"), "{update:?}");
     table.set("a", "2");
-    assert_eq!(content(&stream.update(&table)), ["a=2", "b=1"]);
+    let update = stream.update(&table);
+    assert_eq!(content(&update), ["a=2", "b=1"]);
+    stream.request(answer(&["a", "b"], &nonce(&update))).unwrap();
+    // Once it is accepted, all that there is to say is that it is so again.
+    table.hold("a");
+    stream.update(&table);
+    table.set("a", "2");
+    let update = stream.update(&table);
+    assert!(update.response.is_none());
+    assert!(
+        matches!(&update.notes[..], [Note::HasAlready(back)] if back.name == "a"),
+        "{update:?}"
+    );
+    assert!(stream.update(&table).notes.is_empty());
 }
 
 #[test]
