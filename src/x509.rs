@@ -8,5 +8,6 @@ pub mod pem;
 pub mod printable;
 pub mod profile;
 pub mod request;
+pub mod signing_request;
 pub mod verdict;
 pub mod verification;

@@ -74,7 +74,7 @@ pub struct Subject {
 }
 
 impl Subject {
-    fn distinguished_name(&self) -> DistinguishedName {
+    pub(super) fn distinguished_name(&self) -> DistinguishedName {
         let mut name = DistinguishedName::new();
         // RFC 5280 appendix A.1: a country is a PrintableString; the others are UTF-8.
         if let Some(Ok(country)) = self.country.as_deref().map(PrintableString::try_from) {
@@ -286,9 +286,21 @@ impl CaProfile {
         issuer: &Issuer<'_, PrivateKey>,
         issuer_validity: Validity,
     ) -> Result<Certificate, ProfileError> {
-        let validity = nested_validity(now, self.clock_skew, self.lifetime, issuer_validity)?;
+        let validity = self.validity(now, issuer_validity)?;
         let signed = self.parameters(validity)?.signed_by(key, issuer)?;
         Ok(Certificate::from_der(signed.der().clone())?)
+    }
+
+    /// Its validity when issued at `now` by a chain that is valid for `issuer`: never beyond it.
+    ///
+    /// # Errors
+    /// When the issuer has ended or not begun.
+    pub fn validity(
+        &self,
+        now: OffsetDateTime,
+        issuer: Validity,
+    ) -> Result<Validity, ProfileError> {
+        nested_validity(now, self.clock_skew, self.lifetime, issuer)
     }
 
     fn parameters(&self, validity: Validity) -> Result<CertificateParams, ProfileError> {
