@@ -81,11 +81,7 @@ impl LeafTemplate {
 
 /// `arn:PARTITION:acm-pca:REGION:ACCOUNT:certificate-authority/ID`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct CaArn {
-    text: String,
-    region: String,
-    partition: String,
-}
+pub struct CaArn(String);
 
 /// Why a text is no ARN of a CA.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -136,29 +132,37 @@ impl CaArn {
             Some(_) => return wrong("it names more, or less, than a CA"),
             None => return wrong("it does not end in `certificate-authority/` and an id"),
         }
-        let (region, partition) = (region.to_owned(), partition.to_owned());
-        Ok(Self { text: text.to_owned(), region, partition })
+        Ok(Self(text.to_owned()))
     }
 
     /// The whole of it.
     pub fn as_str(&self) -> &str {
-        &self.text
+        &self.0
     }
 
     /// Its region.
     pub fn region(&self) -> &str {
-        &self.region
+        self.part(3)
+    }
+
+    /// The number of the account that it is in.
+    pub fn account(&self) -> &str {
+        self.part(4)
     }
 
     /// Its partition: `aws`, `aws-cn`, `aws-us-gov`…
     pub fn partition(&self) -> &str {
-        &self.partition
+        self.part(1)
+    }
+
+    fn part(&self, place: usize) -> &str {
+        self.0.split(':').nth(place).unwrap_or_default()
     }
 }
 
 impl fmt::Display for CaArn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        f.write_str(&self.0)
     }
 }
 
@@ -172,6 +176,7 @@ mod tests {
     fn an_arn_tells_its_region_and_partition() {
         let arn = CaArn::parse(ARN).unwrap();
         assert_eq!((arn.region(), arn.partition()), ("us-east-2", "aws"));
+        assert_eq!(arn.account(), "111122223333");
         assert_eq!(arn.to_string(), ARN);
         let china = CaArn::parse(&ARN.replace("aws", "aws-cn").replace("us-east-2", "cn-north-1"));
         assert_eq!(china.unwrap().partition(), "aws-cn");
