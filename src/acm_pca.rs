@@ -15,8 +15,26 @@ use crate::time::{OffsetDateTime, Validity};
 use crate::x509::key::KeyAlgorithm;
 
 mod authority;
+mod brake;
+mod collect;
+mod contact;
+mod error;
+mod health;
+mod order;
+mod pool;
+mod quota;
+mod signing;
+mod submission;
+mod urgency;
 
 pub use authority::{KnownCa, RemoteAuthority};
+pub use contact::CaHealth;
+pub use error::{DescriptionError, KeepError, Ledger, SigningError, WrongCertificate};
+pub use health::Down;
+pub use order::{CaOrder, LeafOrder, Order};
+pub use pool::{Pool, Signed};
+pub use submission::{MadeAt, Submission, SubmissionError};
+pub use urgency::Urgency;
 
 /// What comes of a call.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, ServiceError>> + Send + 'a>>;

@@ -17,7 +17,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("authority", &["desired", "identity", "time", "x509"]),
     ("acm_pca", &["authority", "desired", "identity", "time", "x509"]),
     ("signing", &["authority", "time", "x509"]),
-    ("provisioning", &["authority", "signing", "time", "x509"]),
+    ("provisioning", &["acm_pca", "authority", "identity", "signing", "time", "x509"]),
     ("store", &["desired", "files", "identity", "x509"]),
     (
         "rotation",
@@ -117,6 +117,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("clap", &["cli", "main"]),
     ("comfy_table", &["cli"]),
     ("envoy_types", &["sds"]),
+    ("governor", &["acm_pca"]),
     ("humantime", &["time"]),
     ("hyper", &["admin", "sds"]),
     ("hyper_util", &["admin", "sds"]),
