@@ -14,6 +14,8 @@ use crate::desired::acm_pca::{CaArn, PrivateCa};
 use crate::time::{OffsetDateTime, Validity};
 use crate::x509::key::KeyAlgorithm;
 
+#[cfg(not(feature = "acm-pca"))]
+mod absent;
 mod authority;
 mod brake;
 mod collect;
@@ -23,6 +25,8 @@ mod health;
 mod order;
 mod pool;
 mod quota;
+#[cfg(feature = "acm-pca")]
+pub mod sdk;
 mod signing;
 mod submission;
 mod urgency;
@@ -65,6 +69,15 @@ pub trait Service: Send + Sync + fmt::Debug {
 pub trait Connect: Send + Sync + fmt::Debug {
     /// The service that answers for `ca`.
     fn service(&self, ca: &PrivateCa) -> Arc<dyn Service>;
+}
+
+/// The way to every CA of the process: through AWS's SDK, in a build that has it. Nothing is read or
+/// asked before the first call.
+pub fn connect() -> Arc<dyn Connect> {
+    #[cfg(feature = "acm-pca")]
+    return Arc::new(sdk::Sdk::new());
+    #[cfg(not(feature = "acm-pca"))]
+    return Arc::new(absent::Absent);
 }
 
 /// What AWS says of a CA.

@@ -112,7 +112,10 @@ const ROOMS: &[(&str, &[&str])] = &[
 
 /// Crates whose types stop at the edge of the rooms named.
 const EDGES: &[(&str, &[&str])] = &[
+    ("aws_config", &["acm_pca"]),
+    ("aws_credential_types", &["acm_pca"]),
     ("aws_lc_rs", &["attest", "endpoint", "files", "sds", "x509"]),
+    ("aws_sdk_acmpca", &["acm_pca"]),
     ("axum", &["admin", "telemetry"]),
     ("clap", &["cli", "main"]),
     ("comfy_table", &["cli"]),
