@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use certctl::admin::client::Client;
 
-use crate::process::Process;
+use crate::process::{Process, processor_time};
 use crate::sds_client::{Connection, Node};
 use crate::sds_fleet::{Arrival, Fleet, Manners};
 use crate::{Place, heading, least, mesh, milliseconds, quantile, row, sidecar};
@@ -18,6 +18,8 @@ const LATE: usize = 500;
 struct Figures {
     /// Every Envoy connects at the same moment: until the middle one and the last have both secrets.
     burst: [f64; 2],
+    /// The time that it took of processors until it was at rest again, and that the clients took.
+    worked: [f64; 2],
     /// One more connects: the middle one and the slowest of a hundred.
     late: [f64; 2],
     /// Memory for each connection, in KiB.
@@ -47,6 +49,8 @@ pub async fn run(count: usize) {
     for (what, unit, (ours, least)) in [
         ("all connect at once: half of them have both", "ms", of(|f| f.burst[0])),
         ("all connect at once: the last has both", "ms", of(|f| f.burst[1])),
+        ("all connect at once: processors of the server", "ms", of(|f| f.worked[0])),
+        ("all connect at once: processors of the clients", "ms", of(|f| f.worked[1])),
         ("one more connects, median", "ms", of(|f| f.late[0])),
         ("one more connects, 99th percentile", "ms", of(|f| f.late[1])),
         ("memory for each connection", "KiB", of(|f| f.memory)),
@@ -110,10 +114,14 @@ async fn least_of(count: usize) -> Figures {
 async fn connected(process: &Process, socket: &Path, count: usize) -> (Fleet, Figures) {
     process.at_rest().await;
     let before = process.memory();
+    let own = || processor_time(std::process::id());
+    let worked = [process.processor_time(), own()];
     let begun = Instant::now();
     let mut fleet = Fleet::connect(socket, mesh::envoys(count), Manners::Acknowledges);
     let arrivals = fleet.arrivals(2 * count).await;
+    let clients = own() - worked[1];
     process.at_rest().await;
+    let worked = [process.processor_time() - worked[0], clients].map(milliseconds);
     let memory = (process.memory() - before) / count as f64;
     let mut both = vec![0.0_f64; count];
     for arrival in &arrivals {
@@ -126,7 +134,7 @@ async fn connected(process: &Process, socket: &Path, count: usize) -> (Fleet, Fi
         late.push(one_more(socket, number % count).await);
     }
     let late = [quantile(&mut late, 0.5), quantile(&mut late, 0.99)];
-    (fleet, Figures { burst, late, memory, pushed: [0.0; 3] })
+    (fleet, Figures { burst, worked, late, memory, pushed: [0.0; 3] })
 }
 
 /// One Envoy connects and asks for its certificate; it is gone thereafter.

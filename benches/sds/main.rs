@@ -18,6 +18,8 @@ use tokio::runtime::Builder;
 mod sds_client;
 #[path = "../../tests/support/sds_fleet.rs"]
 mod sds_fleet;
+#[path = "../../tests/support/sds_frames.rs"]
+mod sds_frames;
 #[path = "../../tests/support/sds_stub.rs"]
 mod sds_stub;
 
@@ -37,18 +39,28 @@ impl Place {
 }
 
 fn main() {
-    let mut arguments = std::env::args().skip(1);
-    if arguments.next().as_deref() == Some(least::ARGUMENT) {
-        return least::serve(&arguments.next().unwrap());
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    if let [least::ARGUMENT, socket] = &arguments.iter().map(String::as_str).collect::<Vec<_>>()[..]
+    {
+        return least::serve(socket);
     }
+    // `cargo bench --bench sds -- 5000` measures so many alone.
+    let asked: Vec<_> = arguments.iter().filter_map(|argument| argument.parse().ok()).collect();
     process::stay_on_own_processors();
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
-        sidecar::run().await;
-        for count in [1_000, 5_000] {
-            crowd::run(count).await;
+        if !asked.is_empty() {
+            return crowds(&asked).await;
         }
+        sidecar::run().await;
+        crowds(&[1_000, 5_000]).await;
     });
+}
+
+async fn crowds(counts: &[usize]) {
+    for count in counts {
+        crowd::run(*count).await;
+    }
 }
 
 /// A table's heading.

@@ -93,16 +93,12 @@ impl Process {
 
     /// The time that its threads have had a processor for.
     pub fn processor_time(&self) -> Duration {
-        let nanoseconds = self
-            .threads("schedstat")
-            .into_iter()
-            .map(|text| -> u64 { text.split(' ').next().unwrap().parse().unwrap() });
-        Duration::from_nanos(nanoseconds.sum())
+        processor_time(self.child.id())
     }
 
     /// How often its threads have gone to sleep and been woken.
     pub fn switches(&self) -> u64 {
-        let texts = self.threads("status").into_iter();
+        let texts = threads(self.child.id(), "status").into_iter();
         let counts = texts.flat_map(|text| {
             let counts = text.lines().filter_map(|line| line.split_once("_ctxt_switches:"));
             counts.map(|(_, count)| count.trim().parse::<u64>().unwrap()).collect::<Vec<_>>()
@@ -126,13 +122,18 @@ impl Process {
     fn file(&self, name: &str) -> String {
         fs::read_to_string(format!("/proc/{}/{name}", self.child.id())).unwrap()
     }
+}
 
-    fn threads(&self, name: &str) -> Vec<String> {
-        let threads = fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
-        // A thread may end between the two looks.
-        threads
-            .flatten()
-            .filter_map(|entry| fs::read_to_string(entry.path().join(name)).ok())
-            .collect()
-    }
+/// The time that the threads of a process have had a processor for.
+pub fn processor_time(process: u32) -> Duration {
+    let nanoseconds = threads(process, "schedstat")
+        .into_iter()
+        .map(|text| -> u64 { text.split(' ').next().unwrap().parse().unwrap() });
+    Duration::from_nanos(nanoseconds.sum())
+}
+
+fn threads(process: u32, name: &str) -> Vec<String> {
+    let threads = fs::read_dir(format!("/proc/{process}/task")).unwrap();
+    // A thread may end between the two looks.
+    threads.flatten().filter_map(|entry| fs::read_to_string(entry.path().join(name)).ok()).collect()
 }

@@ -14,6 +14,7 @@ pub mod program;
 pub mod sds_client;
 pub mod sds_fleet;
 pub mod sds_script;
+pub mod sds_frames;
 pub mod sds_stub;
 pub mod site;
 pub mod tools;

@@ -173,34 +173,46 @@ impl Stream {
     }
 
     fn request(&mut self, refusal: Option<&str>) -> io::Result<()> {
-        let request = DiscoveryRequest {
-            version_info: self.accepted.clone(),
-            node: None,
-            resource_names: self.names.clone(),
-            type_url: SECRET.to_owned(),
-            response_nonce: self.nonce.clone(),
-            error_detail: refusal.map(|why| Status {
-                code: 13,
-                message: why.to_owned(),
-                details: Vec::new(),
-            }),
-            ..DiscoveryRequest::default()
-        };
-        let Node { own, extensions } = &self.node;
-        // The node comes last, and of it what all Envoys share: nothing of that is copied.
-        let mut head = request.encode_to_vec();
-        encode_key(NODE_TAG, WireType::LengthDelimited, &mut head);
-        encode_varint((own.len() + extensions.len()) as u64, &mut head);
-        let mut framed = BytesMut::with_capacity(5 + head.len() + own.len());
-        framed.put_u8(0);
-        framed.put_u32((head.len() + own.len() + extensions.len()) as u32);
-        framed.extend_from_slice(&head);
-        framed.extend_from_slice(own);
-        for piece in [framed.freeze(), extensions.clone()] {
+        let names = self.names.clone();
+        for piece in request(&self.node, names, &self.accepted, &self.nonce, refusal) {
             self.requests.send_data(piece, false).map_err(io::Error::other)?;
         }
         Ok(())
     }
+}
+
+/// A request as gRPC frames it, in two pieces: the second is shared by all.
+pub fn request(
+    node: &Node,
+    names: Vec<String>,
+    accepted: &str,
+    nonce: &str,
+    refusal: Option<&str>,
+) -> [Bytes; 2] {
+    let request = DiscoveryRequest {
+        version_info: accepted.to_owned(),
+        node: None,
+        resource_names: names,
+        type_url: SECRET.to_owned(),
+        response_nonce: nonce.to_owned(),
+        error_detail: refusal.map(|why| Status {
+            code: 13,
+            message: why.to_owned(),
+            details: Vec::new(),
+        }),
+        ..DiscoveryRequest::default()
+    };
+    let Node { own, extensions } = node;
+    // The node comes last, and of it what all Envoys share: nothing of that is copied.
+    let mut head = request.encode_to_vec();
+    encode_key(NODE_TAG, WireType::LengthDelimited, &mut head);
+    encode_varint((own.len() + extensions.len()) as u64, &mut head);
+    let mut framed = BytesMut::with_capacity(5 + head.len() + own.len());
+    framed.put_u8(0);
+    framed.put_u32((head.len() + own.len() + extensions.len()) as u32);
+    framed.extend_from_slice(&head);
+    framed.extend_from_slice(own);
+    [framed.freeze(), extensions.clone()]
 }
 
 /// What a server of secrets answered.
