@@ -21,12 +21,14 @@ use crate::x509::printable::printable;
 
 mod due;
 mod failure;
+mod keys;
 mod making;
 mod notes;
 mod signer;
 
 use due::outdated;
 pub use failure::AuthorityFailure;
+use keys::Keys;
 use notes::unrenewable;
 pub use signer::signer;
 
@@ -101,12 +103,24 @@ pub struct Note {
 impl Authorities {
     /// Looks at what is there of every authority of the mesh.
     pub fn load(desired: &Desired, read: &Reader<'_>, now: OffsetDateTime) -> Self {
+        Self::look(desired, read, Keys::Read, now)
+    }
+
+    /// The same without keys, which may take long to be decrypted, or to be had at all: enough to
+    /// see what their certificates signed before. Nothing is noted of them, and nothing can be made.
+    pub fn load_certificates(desired: &Desired, read: &Reader<'_>, now: OffsetDateTime) -> Self {
+        let mut this = Self::look(desired, read, Keys::Unread, now);
+        this.notes.clear();
+        this
+    }
+
+    fn look(desired: &Desired, read: &Reader<'_>, keys: Keys, now: OffsetDateTime) -> Self {
         let mut names: Vec<_> = desired.authorities.keys().collect();
         names.sort_by_key(|name| depth(desired, name));
         let mut this = Self { states: IndexMap::new(), notes: Vec::new() };
         for name in names {
             let state = this
-                .load_one(desired, name, read, now)
+                .load_one(desired, name, (read, keys), now)
                 .unwrap_or_else(|failure| State::Failed(Arc::new(failure)));
             if let State::Ready(authority) = &state {
                 this.note_end(desired, authority, now);
@@ -120,12 +134,19 @@ impl Authorities {
         &mut self,
         desired: &Desired,
         name: &AuthorityName,
-        read: &Reader<'_>,
+        (read, keys): (&Reader<'_>, Keys),
         now: OffsetDateTime,
     ) -> Result<State, AuthorityFailure> {
         match &desired.authorities[name] {
-            desired::Authority::Local(local) => self.load_local(desired, name, local, read, now),
-            desired::Authority::Imported(imported) => load_imported(name, imported, now),
+            desired::Authority::Local(local) => {
+                let own = (name, local);
+                let key = match keys {
+                    Keys::Read => self.read_key(own, read),
+                    Keys::Unread => Err(AuthorityFailure::KeyUnread),
+                };
+                self.load_local(desired, own, read, key, now)
+            }
+            desired::Authority::Imported(imported) => load_imported(name, imported, keys, now),
             desired::Authority::AcmPca(_) => Err(AuthorityFailure::NotMade),
             desired::Authority::TrustOnly(partner) => {
                 let file = printable(&partner.certificates.display().to_string());
@@ -140,34 +161,24 @@ impl Authorities {
     fn load_local(
         &mut self,
         desired: &Desired,
-        name: &AuthorityName,
-        wanted: &LocalAuthority,
+        (name, wanted): (&AuthorityName, &LocalAuthority),
         read: &Reader<'_>,
+        key: Result<Option<PrivateKey>, AuthorityFailure>,
         now: OffsetDateTime,
     ) -> Result<State, AuthorityFailure> {
-        let key_file = layout::authority_key(name);
         let file = layout::authority_certificate(name);
-        let key = read(&FileName::parse(key_file.clone())?)?
-            .map(|text| {
-                let passphrase = passphrase(wanted)?;
-                if passphrase.is_some() && !contains(text.as_bytes(), b"ENCRYPTED") {
-                    self.note(
-                        name,
-                        format!(
-                            "{key_file} is not encrypted, though {name} has a passphraseFile; \
-                             encrypt it with `openssl pkcs8 -topk8`"
-                        ),
-                    );
-                }
-                PrivateKey::from_pem(text.as_bytes(), passphrase.as_ref().map(|p| p.as_slice()))
-                    .map_err(|cause| AuthorityFailure::Key { file: key_file.clone(), cause })
-            })
-            .transpose();
         let own = match read(&FileName::parse(file.clone())?)? {
-            None => return Ok(State::ToMake { key: key?, why: Making::New }),
+            None => {
+                let key = match key {
+                    Err(AuthorityFailure::KeyUnread) => None,
+                    key => key?,
+                };
+                return Ok(State::ToMake { key, why: Making::New });
+            }
             Some(text) => first_certificate(text.as_bytes(), &file)?,
         };
         let key = key.and_then(|key| {
+            let key_file = layout::authority_key(name);
             key.ok_or(AuthorityFailure::KeyMissing { certificate: file.clone(), key: key_file })
         });
         let mut chain = vec![own];
@@ -256,6 +267,12 @@ impl Authorities {
         }
     }
 
+    /// Whether the key of that authority is yet to be read, where there may be one.
+    pub fn is_unread(&self, name: &AuthorityName) -> bool {
+        matches!(self.states.get(name), Some(State::Mute { why, .. } | State::Failed(why))
+            if matches!(**why, AuthorityFailure::KeyUnread))
+    }
+
     /// The authority of that name if it can sign by now, or why it cannot.
     pub fn signer(&self, name: &AuthorityName) -> Result<&Arc<Authority>, Arc<AuthorityFailure>> {
         match &self.states[name] {
@@ -287,6 +304,7 @@ impl Authorities {
 fn load_imported(
     name: &AuthorityName,
     imported: &ImportedAuthority,
+    keys: Keys,
     now: OffsetDateTime,
 ) -> Result<State, AuthorityFailure> {
     let file = printable(&imported.certificate.display().to_string());
@@ -303,6 +321,7 @@ fn load_imported(
         .map_err(|cause| AuthorityFailure::Unusable { file: file.clone(), cause })?;
     // One that has ended was brought in vain: it is refused as a signer, and trusted as it was.
     let key = match check_valid(certificates.certificates(), now) {
+        Ok(()) if keys == Keys::Unread => Err(AuthorityFailure::KeyUnread),
         Ok(()) => key(),
         Err(cause) => Err(AuthorityFailure::Unusable { file: file.clone(), cause }),
     };
@@ -334,12 +353,6 @@ fn state_of(
     }
 }
 
-fn passphrase(
-    wanted: &LocalAuthority,
-) -> Result<Option<zeroize::Zeroizing<Vec<u8>>>, AuthorityFailure> {
-    Ok(wanted.passphrase_file.as_deref().map(read_passphrase).transpose()?)
-}
-
 fn first_certificate(text: &[u8], file: &str) -> Result<Certificate, AuthorityFailure> {
     let mut certificates = Certificate::all_from_pem(text)
         .map_err(|cause| AuthorityFailure::Certificate { file: file.to_owned(), cause })?;
@@ -360,8 +373,4 @@ fn depth(desired: &Desired, name: &AuthorityName) -> usize {
 fn height(desired: &Desired, name: &AuthorityName) -> u8 {
     let below = desired.children_of(name).map(|child| height(desired, child).saturating_add(1));
     below.max().unwrap_or(0)
-}
-
-fn contains(text: &[u8], word: &[u8]) -> bool {
-    text.windows(word.len()).any(|window| window == word)
 }

@@ -12,7 +12,7 @@ use crate::time::{Moment, OffsetDateTime, later, rfc3339};
 
 /// Why a node waits for its authority.
 pub(super) enum Held {
-    /// That is yet to be made.
+    /// That is yet to be made, or its key to be read.
     NotYet,
     /// This is wrong.
     Failed(String),
@@ -20,7 +20,7 @@ pub(super) enum Held {
 
 pub(super) fn mute(authority: &AuthorityName, why: &AuthorityFailure) -> Held {
     match why {
-        AuthorityFailure::NotMade => Held::NotYet,
+        AuthorityFailure::KeyUnread | AuthorityFailure::NotMade => Held::NotYet,
         why => Held::Failed(format!("its authority {authority} cannot sign: {why}")),
     }
 }

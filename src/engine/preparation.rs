@@ -30,8 +30,8 @@ pub(super) struct Order {
     pub(super) desired: Arc<Desired>,
     /// The authorities, where they need not be read again.
     pub(super) authorities: Option<Arc<Authorities>>,
-    /// Whether those that are missing or due are made.
-    pub(super) make: bool,
+    /// How they are read.
+    pub(super) depth: Depth,
     /// The nodes of which it is to be read what is stored.
     pub(super) nodes: Vec<Arc<Identity>>,
     /// Roots that certificates may stand under though no authority of the mesh has them any more.
@@ -39,13 +39,25 @@ pub(super) struct Order {
     pub(super) now: OffsetDateTime,
 }
 
+/// How authorities are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Depth {
+    /// Without their keys: what is stored of nodes must not wait for those, which may be encrypted,
+    /// or lie where nobody answers.
+    Certificates,
+    /// With their keys.
+    Keys,
+    /// Those that are missing or due are made, too.
+    Making,
+}
+
 /// What was read.
 #[derive(Debug)]
 pub(super) struct Prepared {
     pub(super) desired: Arc<Desired>,
     pub(super) authorities: Arc<Authorities>,
-    /// Whether the authorities were read, and whether any was to be made then.
-    pub(super) made: bool,
+    /// How the authorities were read, where they were.
+    pub(super) depth: Depth,
     pub(super) stored: Vec<(Arc<Identity>, Stored)>,
 }
 
@@ -70,10 +82,14 @@ type Known<'a> = (&'a Authorities, &'a [Certificate]);
 
 /// Reads.
 pub(super) fn prepare(directory: &Directory, store: &NodeStore, order: Order) -> Prepared {
-    let Order { desired, authorities, make, nodes, older, now } = order;
+    let Order { desired, authorities, depth, nodes, older, now } = order;
     let authorities = authorities.unwrap_or_else(|| {
-        let mut authorities = Authorities::load(&desired, &|name| directory.read(name), now);
-        if make {
+        let read = |name: &_| directory.read(name);
+        let mut authorities = match depth {
+            Depth::Certificates => Authorities::load_certificates(&desired, &read, now),
+            Depth::Keys | Depth::Making => Authorities::load(&desired, &read, now),
+        };
+        if depth == Depth::Making {
             authorities.make(&desired, Some(directory), now);
         }
         Arc::new(authorities)
@@ -82,7 +98,7 @@ pub(super) fn prepare(directory: &Directory, store: &NodeStore, order: Order) ->
         Ok(place) => place.look((&authorities, &older), &nodes, now),
         Err(error) => nodes.iter().map(|_| Stored::Unusable(error.to_string())).collect(),
     };
-    Prepared { desired, authorities, made: make, stored: nodes.into_iter().zip(stored).collect() }
+    Prepared { desired, authorities, depth, stored: nodes.into_iter().zip(stored).collect() }
 }
 
 /// Where credentials may be stored: in the store, or in the files that `issue` makes.

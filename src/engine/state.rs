@@ -9,14 +9,14 @@ use tokio::time::Instant;
 
 use super::Options;
 use super::keeping::{Made, Saved};
-use super::preparation::{Order, Prepared, Stored, roots};
+use super::preparation::{Depth, Order, Prepared, Stored, roots};
 use super::slot::{Shown, Signer, Slot};
 use super::timers::Timers;
 use super::trust::Trusting;
 use super::work::Finished;
 use crate::desired::{Desired, Identity};
 use crate::files::Directory;
-use crate::hierarchy::{Authorities, Making, State as AuthorityState};
+use crate::hierarchy::{Authorities, AuthorityFailure, Making, State as AuthorityState};
 use crate::identity::{AuthorityName, NodeName};
 use crate::rotation::queue::Queue;
 use crate::rotation::schedule::{Phase, Schedule};
@@ -137,7 +137,12 @@ impl State {
         };
         let order = Order {
             authorities: is_known.then(|| Arc::clone(&self.authorities)),
-            make,
+            depth: match make {
+                true => Depth::Making,
+                // At the start, what is stored comes first.
+                false if self.authorities.states.is_empty() => Depth::Certificates,
+                false => Depth::Keys,
+            },
             nodes,
             older: self.trusting.roots_in_use(),
             now: now.wall(),
@@ -151,7 +156,7 @@ impl State {
 
     /// Puts in force what was read.
     pub(super) fn adopt(&mut self, prepared: Prepared, now: &Moment) {
-        let Prepared { desired, authorities, made, stored } = prepared;
+        let Prepared { desired, authorities, depth, stored } = prepared;
         let changed = self.changed_authorities(&authorities);
         let is_edit = !Arc::ptr_eq(&self.desired, &desired);
         let was_read = !Arc::ptr_eq(&self.authorities, &authorities);
@@ -163,7 +168,8 @@ impl State {
         }
         self.authorities = authorities;
         self.desired = desired;
-        if !made && !self.authorities.to_make().is_empty() {
+        let is_unread = was_read && depth == Depth::Certificates;
+        if is_unread || depth != Depth::Making && !self.authorities.to_make().is_empty() {
             self.read_authorities();
         }
         if is_edit {
@@ -181,7 +187,8 @@ impl State {
         }
         self.is_clock_set &= !was_read;
         self.trusting.is_stale = true;
-        self.hierarchy_stale = Some(was_read);
+        // Where they are about to be read again, that says when next.
+        self.hierarchy_stale = (!is_unread).then_some(was_read);
     }
 
     /// The authorities whose certificates, or whose being able to sign, are not what they were.
@@ -189,7 +196,8 @@ impl State {
         let of = |authorities: &Authorities, name: &AuthorityName| {
             let known = authorities.states.contains_key(name);
             let chain = known.then(|| authorities.certificates(name).ok()).flatten();
-            let can_sign = known && authorities.signer(name).is_ok();
+            let can_sign =
+                known && (authorities.signer(name).is_ok() || authorities.is_unread(name));
             (chain.map(|chain| chain.certificates().to_vec()), can_sign)
         };
         let names = new.states.keys();
@@ -293,7 +301,9 @@ impl State {
         for (name, state) in &new.states {
             let before = self.authorities.states.get(name);
             let why = |state: &AuthorityState| match state {
-                AuthorityState::Mute { why, .. } | AuthorityState::Failed(why) => {
+                AuthorityState::Mute { why, .. } | AuthorityState::Failed(why)
+                    if !matches!(**why, AuthorityFailure::KeyUnread) =>
+                {
                     Some(why.to_string())
                 }
                 _ => None,

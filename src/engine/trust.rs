@@ -160,7 +160,8 @@ impl State {
             }
         };
         let can_sign = |name: &AuthorityName| {
-            authorities.states.contains_key(name) && authorities.signer(name).is_ok()
+            authorities.states.contains_key(name)
+                && (authorities.signer(name).is_ok() || authorities.is_unread(name))
         };
         let standings = options.deliveries.standings();
         let mesh = self.publisher.snapshot().mesh();

@@ -48,6 +48,9 @@ pub enum AuthorityFailure {
         /// The key's file.
         key: String,
     },
+    /// Its certificate was looked at first.
+    #[error("its key is yet to be read")]
+    KeyUnread,
     /// The output directory has the CA, and the state directory has nothing of it.
     #[error(
         "{} is here, but {} holds no key for it; name the state directory that does, move \

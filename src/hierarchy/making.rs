@@ -5,7 +5,8 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use rayon::prelude::*;
 
-use super::{Authorities, AuthorityFailure, Making, State, height, passphrase};
+use super::keys::passphrase;
+use super::{Authorities, AuthorityFailure, Making, State, height};
 use crate::authority::Authority;
 use crate::desired::layout;
 use crate::desired::{self, Desired, LocalAuthority};

@@ -80,6 +80,7 @@ async fn an_authority_without_its_key_is_served_from_what_is_stored_and_mended()
     std::fs::rename(&key, &away).unwrap();
     let world = world.restart(MESH).await;
     assert_eq!(world.leaf("front"), Some(leaf.clone()));
+    world.settled().await;
     let status = world.status().await;
     assert!(!status.authorities[0].can_sign && status.authorities[1].can_sign);
     assert!(status.authorities[0].state.contains("put the key back"), "{status:?}");

@@ -184,3 +184,52 @@ async fn a_damaged_record_of_transitions_stops_nothing() {
     assert_eq!(leaves(&world), before);
     assert_eq!(world.node("front").unwrap().trust.both.as_slice().len(), 1);
 }
+
+/// Lets go whoever waits for a pipe, however the test ends.
+struct Released(PathBuf);
+
+impl Drop for Released {
+    fn drop(&mut self) {
+        // Open for both, it waits for nobody.
+        drop(std::fs::OpenOptions::new().read(true).write(true).open(&self.0));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_stored_is_served_before_a_ca_key_is_read() {
+    let home = tempfile::tempdir().unwrap();
+    let passphrase = home.path().join("passphrase");
+    std::fs::write(&passphrase, "a secret\n").unwrap();
+    let encrypted = format!("ca_1: {{ local: {{ passphraseFile: {} }} }}", passphrase.display());
+    let mesh = MESH.replace("ca_1: {}", &encrypted);
+    let world = World::new(&mesh).await;
+    for node in ["front", "blue", "green"] {
+        world.leaf_after(node, None).await;
+    }
+    world.settled().await;
+    let before = leaves(&world);
+
+    // Who opens a pipe waits until somebody writes to it.
+    std::fs::remove_file(&passphrase).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(&passphrase).status().unwrap();
+    assert!(made.success());
+    let released = Released(passphrase.clone());
+    let with = mesh.replace("  green:", "  red: { authority: ca_1 }\n  green:");
+    let world = world.restart(&with).await;
+    assert_eq!(leaves(&world), before, "when it is ready");
+    let status = world.status().await;
+    let authority = &status.authorities[0];
+    assert!(!authority.can_sign, "{authority:?}");
+    assert_eq!(authority.state, "cannot sign: its key is yet to be read");
+    let red = world.node_status("red").await;
+    assert!(red.certificate.is_none() && red.failure.is_none(), "it waits, and nothing failed");
+
+    // Which in turn waits until somebody reads.
+    std::thread::spawn(move || std::fs::write(passphrase, "a secret\n").unwrap()).join().unwrap();
+    drop(released);
+    world.leaf_after("red", None).await;
+    assert!(world.status().await.authorities[0].can_sign);
+    world.settled().await;
+    assert_eq!(world.fake.asked(), ["red"]);
+    assert_eq!(leaves(&world), before);
+}
