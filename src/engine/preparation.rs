@@ -94,7 +94,7 @@ pub(super) fn prepare(directory: &Directory, store: &NodeStore, order: Order) ->
         }
         Arc::new(authorities)
     });
-    let stored = match Place::open(directory, store, &nodes) {
+    let stored = match Place::open(directory, store, &authorities, &nodes) {
         Ok(place) => place.look((&authorities, &older), &nodes, now),
         Err(error) => nodes.iter().map(|_| Stored::Unusable(error.to_string())).collect(),
     };
@@ -106,12 +106,15 @@ struct Place<'a> {
     store: Reading,
     files: files::Reading<'a>,
     names: HashSet<OsString>,
+    /// The certificates of the mesh's authorities.
+    parsed: Vec<Certificate>,
 }
 
 impl<'a> Place<'a> {
     fn open(
         directory: &'a Directory,
         store: &NodeStore,
+        authorities: &Authorities,
         nodes: &[Arc<Identity>],
     ) -> Result<Self, FilesError> {
         let files = directory.reading()?;
@@ -126,7 +129,10 @@ impl<'a> Place<'a> {
                  process was killed, and is passed over"
             );
         }
-        Ok(Self { store, files, names })
+        let chains =
+            authorities.states.keys().filter_map(|name| authorities.certificates(name).ok());
+        let parsed = chains.flat_map(|chain| chain.certificates().iter().cloned()).collect();
+        Ok(Self { store, files, names, parsed })
     }
 
     fn look(&self, known: Known<'_>, nodes: &[Arc<Identity>], now: OffsetDateTime) -> Vec<Stored> {
@@ -139,7 +145,7 @@ impl<'a> Place<'a> {
 
     /// What is stored of a node: what can be used of store and files, the later one if both.
     fn stored(&self, known: Known<'_>, identity: &Identity, now: OffsetDateTime) -> Stored {
-        let kept = self.store.credential(&identity.name);
+        let kept = self.store.credential(&identity.name, &self.parsed);
         let judge = |held, is_elsewhere| usable(held, known, identity, now, is_elsewhere);
         let filed = match self.filed(identity) {
             Held::Nothing => return judge(kept, false),
@@ -187,13 +193,16 @@ fn usable(
     if leaf.names().uris != [identity.spiffe_id.as_str()] {
         return Stored::Unusable(format!("what is stored is for {:?}", leaf.names().uris));
     }
-    let Some((authority, root)) = above(known, identity, (&leaf, &chain)) else {
+    let Some(Above { authority, root, roots }) = above(known, identity, (&leaf, &chain)) else {
         let words = format!("{:?} signed it, which is not in the mesh", leaf.issuer());
         return Stored::Unusable(words);
     };
-    let verified = Roots::new([&root])
-        .map_err(CredentialError::from)
-        .and_then(|roots| adopt(key, leaf, chain, &roots, now));
+    let verified = match roots {
+        Some(roots) => adopt(key, leaf, chain, roots, now),
+        None => Roots::new([&root])
+            .map_err(CredentialError::from)
+            .and_then(|roots| adopt(key, leaf, chain, &roots, now)),
+    };
     match verified {
         Ok(credential) => {
             let credential = Arc::new(credential);
@@ -204,23 +213,36 @@ fn usable(
     }
 }
 
-/// What a stored leaf stands under, by name alone: an authority of the mesh, the node's own before
-/// others, with its root; or, where that is about to be signed anew or is gone, a root alone.
-fn above(
-    (authorities, older): Known<'_>,
+/// What a stored leaf stands under.
+struct Above<'a> {
+    /// Who signed it, where that is an authority of the mesh.
+    authority: Option<AuthorityName>,
+    root: Certificate,
+    /// That root, where it is ready to verify with.
+    roots: Option<&'a Roots>,
+}
+
+/// By name alone: an authority of the mesh, the node's own before others, with its root; or, where
+/// that is about to be signed anew or is gone, a root alone.
+fn above<'a>(
+    (authorities, older): Known<'a>,
     identity: &Identity,
     (leaf, issuers): (&Certificate, &[Certificate]),
-) -> Option<(Option<AuthorityName>, Certificate)> {
+) -> Option<Above<'a>> {
     let mut names = std::iter::once(&identity.authority).chain(authorities.states.keys());
     let signer = names.find_map(|name| {
         let chain = authorities.certificates(name).ok()?;
-        let found = leaf.names_as_issuer(chain.own());
-        found.then(|| (Some(name.clone()), chain.root().clone()))
+        leaf.names_as_issuer(chain.own()).then(|| Above {
+            authority: Some(name.clone()),
+            root: chain.root().clone(),
+            roots: Some(chain.roots()),
+        })
     });
     signer.or_else(|| {
         let top = issuers.last().unwrap_or(leaf);
         let mut roots = authorities.states.values().filter_map(State::roots).flatten().chain(older);
-        roots.find(|root| top.names_as_issuer(root)).map(|root| (None, root.clone()))
+        let root = roots.find(|root| top.names_as_issuer(root))?.clone();
+        Some(Above { authority: None, root, roots: None })
     })
 }
 

@@ -210,11 +210,12 @@ impl Reading {
         self.journal.is_damaged()
     }
 
-    /// What is kept of a node's key and chain.
-    pub fn credential(&self, node: &NodeName) -> Held {
+    /// What is kept of a node's key and chain. Certificates that are among `known` need not be
+    /// parsed: thousands of nodes have the same ones above them.
+    pub fn credential(&self, node: &NodeName, known: &[Certificate]) -> Held {
         match self.parts(Kind::Credential, node) {
             None => Held::Nothing,
-            Some(parts) => pair(&parts).unwrap_or_else(Held::Damaged),
+            Some(parts) => pair(&parts, known).unwrap_or_else(Held::Damaged),
         }
     }
 
@@ -224,11 +225,14 @@ impl Reading {
     }
 }
 
-fn pair(parts: &[&[u8]]) -> Result<Held, Damage> {
+fn pair(parts: &[&[u8]], known: &[Certificate]) -> Result<Held, Damage> {
     let (key_name, chain_name) = ("the stored key", "the stored chain");
     let [key, chain @ ..] = parts else { return Err(missing(key_name)) };
-    let chain: Result<Vec<_>, _> =
-        chain.iter().map(|der| Certificate::from_der(der.to_vec())).collect();
+    let parse = |der: &&[u8]| match known.iter().find(|known| known.der().as_ref() == *der) {
+        Some(known) => Ok(known.clone()),
+        None => Certificate::from_der(der.to_vec()),
+    };
+    let chain: Result<Vec<_>, _> = chain.iter().map(parse).collect();
     let chain =
         chain.map_err(|cause| Damage::Certificate { name: chain_name.to_owned(), cause })?;
     let Some(leaf) = chain.first() else { return Err(missing(chain_name)) };

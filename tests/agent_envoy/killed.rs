@@ -14,7 +14,7 @@ fn stored(pair: &Pair) -> [String; 2] {
     let directory = Directory::open(&pair.agent.path("state"), options, || ()).unwrap();
     let nodes = ["front", "blue"].map(|node| NodeName::parse(node).unwrap());
     let reading = NodeStore::new(Arc::new(directory)).read(&nodes).unwrap();
-    nodes.map(|node| reading.credential(&node).leaf().unwrap().serial())
+    nodes.map(|node| reading.credential(&node, &[]).leaf().unwrap().serial())
 }
 
 #[test]

@@ -47,7 +47,7 @@ fn entry(node: &str, credential: &Credential) -> Entry {
 
 fn leaf(store: &NodeStore, node: &str) -> Option<Certificate> {
     let node = node_name(node);
-    match store.read([&node]).unwrap().credential(&node) {
+    match store.read([&node]).unwrap().credential(&node, &[]) {
         Held::Pair { key, chain } => {
             assert_eq!(key.public().spki(), chain[0].spki());
             Some(chain[0].clone())
@@ -156,7 +156,7 @@ fn a_key_of_another_credential_is_damage_and_no_key_is_shown() {
     let made = Entry::new(Kind::Credential, &name, &parts);
     store.save(&[made]).unwrap();
     let reading = store.read([&name]).unwrap();
-    let Held::Damaged(damage) = reading.credential(&name) else { panic!("it is taken") };
+    let Held::Damaged(damage) = reading.credential(&name, &[]) else { panic!("it is taken") };
     assert_eq!(damage.to_string(), "the stored key does not belong to the stored chain");
     let shown = format!("{reading:?} {store:?} {:?}", entry("front", &front));
     let bytes = format!("{:?}", &key.secret_pkcs8_der()[36..44]);
