@@ -59,14 +59,11 @@ async fn a_clock_set_forward_renews_at_once_what_is_due_by_then() {
     let world = World::new(MESH).await;
     let leaf = world.leaf_after("front", None).await;
     world.settled().await;
-    sleep(HOUR).await;
     let before = Instant::now();
     world.jump(15 * time::Duration::HOUR);
     let renewed = world.leaf_after("front", Some(&leaf)).await;
     assert_eq!(before.elapsed(), Duration::ZERO);
-    let begun = world.counts.begun.lock().unwrap().unwrap();
-    assert_eq!(begun, before, "nobody wanted it until then");
-    assert!(renewed.validity().contains(world.clock.now()));
+    assert!(renewed.validity().contains(BEGAN + 15 * time::Duration::HOUR));
     assert_eq!(world.counts.jumps.load(Ordering::Relaxed), 1);
 }
 
@@ -80,6 +77,22 @@ async fn a_clock_set_forward_by_less_than_what_is_left_moves_the_deadline_alone(
     assert_eq!(world.leaf("front"), Some(leaf.clone()));
     world.leaf_after("front", Some(&leaf)).await;
     assert_eq!(world.clock.now(), due, "the moment by the wall is what counts");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_valid_yet_by_a_clock_set_back_is_made_anew_and_begun_then() {
+    let world = World::new(MESH).await;
+    let first = world.leaf_after("front", None).await;
+    world.settled().await;
+    world.jump(15 * time::Duration::HOUR);
+    let second = world.leaf_after("front", Some(&first)).await;
+    sleep(HOUR).await;
+    let before = Instant::now();
+    world.jump(-15 * time::Duration::HOUR);
+    let third = world.leaf_after("front", Some(&second)).await;
+    assert!(third.validity().contains(world.clock.now()));
+    let begun = world.counts.begun.lock().unwrap().unwrap();
+    assert_eq!(begun, before, "nobody wanted it until then");
 }
 
 #[tokio::test(start_paused = true)]
