@@ -118,30 +118,44 @@ impl NodeStore {
     pub fn save(&self, entries: &[Entry]) -> Result<(), FilesError> {
         let mut book = self.book();
         let added: u64 = entries.iter().map(|entry| framed(entry.record.len())).sum();
-        if let Some(length) = book.length
-            && length + added <= SMALL.max(2 * (book.live + added))
-        {
-            let records: Vec<_> = entries.iter().map(|entry| entry.record.as_slice()).collect();
-            if let Some(length) = self.directory.append(&journal()?, length, &records)? {
-                book.length = Some(length);
-                book.note(entries);
-                return Ok(());
-            }
-            // Somebody else was at it: what can be read of it counts.
+        let is_worth_it = |length: u64| length + added > SMALL.max(2 * (book.live + added));
+        let is_bloated = book.length.is_some_and(is_worth_it);
+        if !is_bloated && self.append(&mut book, entries)? {
+            return Ok(());
         }
-        *book = self.rewrite(entries)?;
+        match self.rewrite(entries) {
+            Ok(rewritten) => *book = rewritten,
+            // A full disk may have room for these, if not for all.
+            Err(_) if is_bloated && self.append(&mut book, entries)? => {}
+            Err(error) => return Err(error),
+        }
         Ok(())
+    }
+
+    /// Appends to the journal, unless it is to be written anew: because it is damaged, or somebody
+    /// else was at it. Then what can be read of it counts.
+    fn append(&self, book: &mut Book, entries: &[Entry]) -> Result<bool, FilesError> {
+        let Some(length) = book.length else { return Ok(false) };
+        let records: Vec<_> = entries.iter().map(|entry| entry.record.as_slice()).collect();
+        let length = self.directory.append(&journal()?, length, &records)?;
+        if let Some(length) = length {
+            book.length = Some(length);
+            book.note(entries);
+        }
+        Ok(length.is_some())
     }
 
     /// Writes the journal anew, with what counts of it and these.
     fn rewrite(&self, entries: &[Entry]) -> Result<Book, FilesError> {
         let reading = Reading::of(self.directory.journal(&journal()?)?);
-        let new: HashMap<_, _> = entries.iter().map(|entry| (&entry.key, entry)).collect();
-        let kept = reading.latest.iter().filter(|(key, _)| !new.contains_key(key));
+        let last: HashMap<_, _> = entries.iter().map(|entry| (&entry.key, entry)).collect();
+        let kept = reading.latest.iter().filter(|(key, _)| !last.contains_key(key));
         let mut kept: Vec<_> = kept.map(|(_, number)| *number).collect();
         kept.sort_unstable();
         let kept = kept.into_iter().filter_map(|number| reading.journal.record(number));
-        let new = new.values().filter(|entry| entry.is_something);
+        let new = entries.iter().filter(|entry| {
+            entry.is_something && last.get(&entry.key).is_some_and(|it| std::ptr::eq(*it, *entry))
+        });
         let records: Vec<_> = kept.chain(new.map(|entry| entry.record.as_slice())).collect();
         let length = self.directory.rewrite(&journal()?, &records)?;
         let mut book = Book { length: Some(length), ..Book::of(&reading) };
