@@ -7,6 +7,7 @@
 
 pub mod activation;
 mod address;
+pub mod bounded;
 pub mod descriptors;
 mod error;
 pub mod handover;

@@ -48,8 +48,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("sds", &["boards", "desired", "identity", "snapshot", "x509"]),
     ("file_sink", &["desired", "files", "snapshot", "store", "x509"]),
     ("status", &[]),
-    ("telemetry", &["boards", "engine", "snapshot", "status", "time"]),
-    ("admin", &["identity", "status"]),
+    ("telemetry", &["boards", "engine", "listening", "snapshot", "status", "time"]),
+    ("admin", &["identity", "listening", "status"]),
     (
         "agent",
         &[
@@ -116,7 +116,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("aws_credential_types", &["acm_pca"]),
     ("aws_lc_rs", &["attest", "endpoint", "files", "sds", "x509"]),
     ("aws_sdk_acmpca", &["acm_pca"]),
-    ("axum", &["admin", "telemetry"]),
+    ("axum", &["admin", "listening", "telemetry"]),
     ("clap", &["cli", "main"]),
     ("comfy_table", &["cli"]),
     ("envoy_types", &["sds"]),

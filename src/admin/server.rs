@@ -12,8 +12,9 @@ use tokio::net::UnixListener;
 
 use super::{Begun, Operations, Refusal, Reissue};
 use crate::identity::NodeName;
+use crate::listening::bounded::Bounded;
 
-/// Answers on `listener` until `end` comes.
+/// Answers on `listener` until `end` comes, few at once and each for a short time.
 ///
 /// # Errors
 /// When the listener fails for good.
@@ -27,7 +28,7 @@ pub async fn serve(
         .route("/reissue", post(reissue))
         .route("/reload", post(reload))
         .with_state(operations);
-    axum::serve(listener, routes).with_graceful_shutdown(end).await
+    axum::serve(Bounded::new(listener), routes).with_graceful_shutdown(end).await
 }
 
 type Asked = State<Arc<dyn Operations>>;

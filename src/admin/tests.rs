@@ -100,3 +100,29 @@ async fn a_loop_that_does_not_answer_is_told_apart_from_an_agent_that_is_not_the
     assert!(matches!(error, ClientError::Foreign { .. }), "{error:?}");
     other.await.unwrap();
 }
+
+#[tokio::test]
+async fn whoever_holds_all_connections_is_waited_for() {
+    let fake = Arc::new(Fake::default());
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("admin.sock");
+    let listener = UnixListener::bind(&path).unwrap();
+    let (_end, ended) = oneshot::channel::<()>();
+    tokio::spawn(server::serve(listener, Arc::clone(&fake) as _, ended.map(|_| ())));
+    let mut holding = Vec::new();
+    for _ in 0..crate::listening::bounded::MOST {
+        holding.push(tokio::net::UnixStream::connect(&path).await.unwrap());
+    }
+    let client = Client::new(&path);
+    let mut asking = std::pin::pin!(client.reload());
+    // All that is ready to happen has happened many times over.
+    for _ in 0..1_000 {
+        assert!(asking.as_mut().now_or_never().is_none());
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(fake.reloads.load(Ordering::Relaxed), 0);
+    drop(holding);
+    let answered = tokio::time::timeout(std::time::Duration::from_secs(30), asking).await;
+    answered.expect("a place is free").unwrap();
+    assert_eq!(fake.reloads.load(Ordering::Relaxed), 1);
+}

@@ -11,10 +11,8 @@ use axum::routing::get;
 use tokio::net::TcpListener;
 
 use super::metrics::{MEDIA_TYPE, Metrics};
+use crate::listening::bounded::Bounded;
 use crate::status::Source;
-use bounded::Bounded;
-
-mod bounded;
 
 /// At most so many nodes are named by `/readyz`.
 const MOST_NAMED: usize = 20;

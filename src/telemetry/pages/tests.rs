@@ -9,6 +9,7 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
 use super::*;
+use crate::listening::bounded;
 use crate::status::{Certificate, Node, NodeState, Status};
 
 struct Fake(Mutex<Option<Status>>);

@@ -1,8 +1,8 @@
-//! Connections that are few and short: whoever reaches the address may make them.
+//! Connections that are few and short, for whoever answers a question and no more.
 
+use std::fmt;
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -10,55 +10,62 @@ use std::time::Duration;
 
 use axum::serve::Listener;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Sleep;
 
 /// How many there may be at one moment. Those beyond wait in the socket's queue.
-pub(super) const MOST: usize = 32;
+pub const MOST: usize = 32;
 
 /// How long one may last, whatever it does; a scraper that keeps it makes another.
-pub(super) const LASTS: Duration = Duration::from_secs(20);
+pub const LASTS: Duration = Duration::from_secs(20);
 
 /// A listener that lets in [`MOST`], each for [`LASTS`].
-pub(super) struct Bounded {
-    listener: TcpListener,
+#[derive(Debug)]
+pub struct Bounded<L> {
+    listener: L,
     places: Arc<Semaphore>,
 }
 
 /// One that was let in.
-pub(super) struct Connection {
-    stream: TcpStream,
+pub struct Connection<IO> {
+    stream: IO,
     end: Pin<Box<Sleep>>,
     _place: Option<OwnedSemaphorePermit>,
 }
 
-impl Bounded {
-    pub(super) fn new(listener: TcpListener) -> Self {
+impl<L> Bounded<L> {
+    /// Bounds a listener.
+    pub fn new(listener: L) -> Self {
         Self { listener, places: Arc::new(Semaphore::new(MOST)) }
     }
 }
 
-impl Listener for Bounded {
-    type Io = Connection;
-    type Addr = SocketAddr;
+impl<L: Listener> Listener for Bounded<L> {
+    type Io = Connection<L::Io>;
+    type Addr = L::Addr;
 
-    async fn accept(&mut self) -> (Connection, SocketAddr) {
+    async fn accept(&mut self) -> (Self::Io, L::Addr) {
         // Nobody closes the semaphore.
         let place = Arc::clone(&self.places).acquire_owned().await.ok();
-        let (stream, address) = Listener::accept(&mut self.listener).await;
+        let (stream, address) = self.listener.accept().await;
         let end = Box::pin(tokio::time::sleep(LASTS));
         (Connection { stream, end, _place: place }, address)
     }
 
-    fn local_addr(&self) -> io::Result<SocketAddr> {
+    fn local_addr(&self) -> io::Result<L::Addr> {
         self.listener.local_addr()
     }
 }
 
-impl Connection {
+impl<IO> fmt::Debug for Connection<IO> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").finish_non_exhaustive()
+    }
+}
+
+impl<IO: Unpin> Connection<IO> {
     /// The stream, until its time is over.
-    fn stream(&mut self, context: &mut Context<'_>) -> io::Result<Pin<&mut TcpStream>> {
+    fn stream(&mut self, context: &mut Context<'_>) -> io::Result<Pin<&mut IO>> {
         match self.end.as_mut().poll(context) {
             Poll::Ready(()) => Err(io::ErrorKind::TimedOut.into()),
             Poll::Pending => Ok(Pin::new(&mut self.stream)),
@@ -66,7 +73,7 @@ impl Connection {
     }
 }
 
-impl AsyncRead for Connection {
+impl<IO: AsyncRead + Unpin> AsyncRead for Connection<IO> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -76,7 +83,7 @@ impl AsyncRead for Connection {
     }
 }
 
-impl AsyncWrite for Connection {
+impl<IO: AsyncWrite + Unpin> AsyncWrite for Connection<IO> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
