@@ -107,6 +107,19 @@ impl Caller for Attested {
         }
     }
 
+    fn origin(&self) -> String {
+        match &self.presented {
+            Presented::Process(process) => match &process.facts.cgroup.container {
+                Some(container) => format!("container {container}"),
+                None => format!("process {} of {}", process.pid, process.started),
+            },
+            Presented::Remote(_) => "TCP".to_owned(),
+            // Nobody can tell the processes of a user apart that are gone, or not to be seen.
+            Presented::Stranger(stranger) => format!("user {}", stranger.uid),
+            Presented::Unknown(_) => "unknown".to_owned(),
+        }
+    }
+
     fn view(&self) -> View {
         let index = self.attestor.index();
         self.seen(&index).unwrap_or_else(|| {

@@ -5,8 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -14,11 +13,14 @@ use futures_util::stream::{self, Stream, StreamExt};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::Instant;
 use tonic::transport::server::Connected;
 
 use super::listener::{Listener, Socket};
 use crate::snapshot::Caller;
+
+mod shares;
+
+use shares::{NowAndThen, Share, Shares};
 
 /// How many connections there may be at one moment, unless said otherwise. Those beyond wait in the
 /// socket's queue until one ends.
@@ -36,9 +38,6 @@ const LOOKED_AT: usize = 64;
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// How often it is said that all places are taken.
-const SAID_EVERY: Duration = Duration::from_secs(60);
-
 /// The other side of a connection, for whoever can tell who that is.
 #[derive(Debug)]
 pub enum Peer<'a> {
@@ -55,7 +54,9 @@ pub type Attest = Arc<dyn Fn(Peer<'_>) -> Arc<dyn Caller> + Send + Sync>;
 pub struct Connection {
     bytes: Bytes,
     caller: Arc<dyn Caller>,
-    _places: (OwnedSemaphorePermit, Option<OwnedSemaphorePermit>),
+    _place: OwnedSemaphorePermit,
+    _share: Share,
+    _place_for_nothing: Option<OwnedSemaphorePermit>,
 }
 
 #[derive(Debug)]
@@ -74,9 +75,10 @@ enum Door {
 #[derive(Clone)]
 struct Looking {
     attest: Attest,
+    shares: Arc<Shares>,
     places_for_nothing: Arc<Semaphore>,
-    /// It was said that these are all taken.
-    said: Arc<AtomicBool>,
+    /// That somebody has too many places, or all who may have nothing.
+    line: Arc<NowAndThen>,
 }
 
 /// What is kept between two connections.
@@ -84,8 +86,8 @@ struct Accepting {
     door: Door,
     name: String,
     places: Arc<Semaphore>,
-    /// When it was last said that all are taken.
-    said: Mutex<Option<Instant>>,
+    /// That all are taken.
+    line: NowAndThen,
 }
 
 /// The connections of all `listeners` together, at most `limit` at one moment. Never ends and gives
@@ -99,15 +101,16 @@ pub fn incoming(
     attest: Attest,
     limit: usize,
 ) -> io::Result<impl Stream<Item = io::Result<Connection>> + Send + Unpin + use<>> {
-    let places = Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS)));
+    let limit = limit.min(Semaphore::MAX_PERMITS);
+    let places = Arc::new(Semaphore::new(limit));
     let accepting = listeners.iter().map(|listener| {
         let door = match listener.duplicate()? {
             Socket::Tcp(socket) => Door::Tcp(TcpListener::from_std(socket)?),
             Socket::Unix(socket) => Door::Unix(UnixListener::from_std(socket)?),
         };
         let places = Arc::clone(&places);
-        let accepting =
-            Accepting { door, name: listener.in_words(), places, said: Mutex::default() };
+        let (name, line) = (listener.in_words(), NowAndThen::default());
+        let accepting = Accepting { door, name, places, line };
         Ok(stream::unfold(accepting, |accepting| async move {
             let next = accepting.next().await?;
             Some((next, accepting))
@@ -116,7 +119,8 @@ pub fn incoming(
     });
     let accepted = stream::select_all(accepting.collect::<io::Result<Vec<_>>>()?);
     let places_for_nothing = Arc::new(Semaphore::new(limit.div_ceil(PART_FOR_NOTHING)));
-    let looking = Looking { attest, places_for_nothing, said: Arc::default() };
+    let (shares, line) = (Shares::new(limit), Arc::default());
+    let looking = Looking { attest, shares, places_for_nothing, line };
     let connections = accepted
         .map(move |(bytes, place)| looking.clone().look(bytes, place))
         .buffer_unordered(LOOKED_AT)
@@ -132,11 +136,21 @@ impl Looking {
                 Bytes::Unix(stream) => (self.attest)(Peer::Unix(stream.as_fd())),
                 Bytes::Tcp(stream) => (self.attest)(Peer::Tcp(stream.peer_addr().ok()?)),
             };
+            let Some(share) = self.shares.take(&caller.origin()) else {
+                self.closed(&*caller, "it has enough, and what is left is kept for others");
+                return None;
+            };
             let place_for_nothing = match caller.view().is_empty() {
                 true => Some(self.place_for_nothing(&*caller)?),
                 false => None,
             };
-            Some(Connection { bytes, caller, _places: (place, place_for_nothing) })
+            Some(Connection {
+                bytes,
+                caller,
+                _place: place,
+                _share: share,
+                _place_for_nothing: place_for_nothing,
+            })
         });
         looked.await.unwrap_or_else(|error| {
             tracing::error!(%error, "a connection was dropped: its caller could not be looked at");
@@ -146,17 +160,16 @@ impl Looking {
 
     fn place_for_nothing(&self, caller: &dyn Caller) -> Option<OwnedSemaphorePermit> {
         let place = Arc::clone(&self.places_for_nothing).try_acquire_owned().ok();
-        let full = place.is_none();
-        if full && !self.said.swap(true, Ordering::Relaxed) {
-            tracing::warn!(
-                caller = caller.in_words(),
-                "connections are closed: too many are of callers that may have nothing"
-            );
-        }
-        if !full {
-            self.said.store(false, Ordering::Relaxed);
+        if place.is_none() {
+            self.closed(caller, "too many are of callers that may have nothing");
         }
         place
+    }
+
+    fn closed(&self, caller: &dyn Caller, why: &str) {
+        if self.line.is_due() {
+            tracing::warn!(caller = caller.in_words(), "a connection was closed: {why}");
+        }
     }
 }
 
@@ -166,7 +179,7 @@ impl Accepting {
         let place = match Arc::clone(&self.places).try_acquire_owned() {
             Ok(place) => place,
             Err(_) => {
-                if self.is_to_be_said() {
+                if self.line.is_due() {
                     tracing::warn!(
                         socket = self.name,
                         "as many connections as are allowed: further callers wait until one ends"
@@ -177,16 +190,6 @@ impl Accepting {
         };
         let bytes = persist(&self.name, || self.door.accept()).await;
         Some((bytes, place))
-    }
-
-    /// Whether to say that all places are taken: it is so again with each caller.
-    fn is_to_be_said(&self) -> bool {
-        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        let again = said.is_none_or(|said| said.elapsed() >= SAID_EVERY);
-        if again {
-            *said = Some(Instant::now());
-        }
-        again
     }
 }
 

@@ -86,6 +86,12 @@ pub trait Caller: Send + Sync + fmt::Debug {
         self.in_words()
     }
 
+    /// Whose connections count together with its own where one may have so many: those of the same
+    /// process, or container.
+    fn origin(&self) -> String {
+        self.in_words()
+    }
+
     /// What it may see now; the mesh decides, and the mesh changes. May block, where that hangs on
     /// something that has to be read first.
     fn view(&self) -> View;

@@ -294,3 +294,29 @@ async fn a_mesh_that_comes_to_want_a_hash_gets_it_from_async_threads_too() {
     let view = tokio::spawn(async move { caller.view() }).await.unwrap();
     assert_eq!(names(&view), ["front"]);
 }
+
+#[test]
+fn connections_count_together_by_process() {
+    let place = Place::new();
+    let (_mesh, attestor) = mesh(&[]);
+    let own: Vec<_> = (0..2)
+        .map(|_| {
+            let calling = UnixStream::connect(place.directory.path().join("sds.sock")).unwrap();
+            let origin = attestor.process(place.accept().as_fd()).origin();
+            drop(calling);
+            origin
+        })
+        .collect();
+    assert_eq!(own[0], own[1]);
+    let origin = |command: &mut Command| {
+        let (_running, socket) = place.run(command);
+        attestor.process(socket.as_fd()).origin()
+    };
+    let program = place.program("curl");
+    let others = [0, 1].map(|_| origin(&mut place.calling(&program)));
+    // In a container, all that runs there is one.
+    let inside = own[0].starts_with("container ");
+    assert_eq!((others[0] == others[1], others[0] == own[0]), (inside, inside));
+    let remote = |port| attestor.remote(([127, 0, 0, 1], port).into()).origin();
+    assert_eq!(remote(1), remote(2));
+}

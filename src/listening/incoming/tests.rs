@@ -168,14 +168,28 @@ async fn running_out_of_descriptors_is_waited_out_without_spinning() {
     assert_eq!((attempts, start.elapsed()), (11, Duration::from_millis(1_260 + 3_000)));
 }
 
-#[tokio::test(start_paused = true)]
-async fn that_all_places_are_taken_is_said_now_and_then() {
+#[tokio::test]
+async fn a_caller_that_takes_all_it_can_shuts_out_nobody_else() {
     let directory = tempfile::tempdir().unwrap();
-    let door = Door::Unix(UnixListener::bind(directory.path().join("sds.sock")).unwrap());
-    let places = Arc::new(Semaphore::new(0));
-    let accepting = Accepting { door, name: "a socket".into(), places, said: Mutex::default() };
-    let said = || (0..100).filter(|_| accepting.is_to_be_said()).count();
-    assert_eq!(said(), 1);
-    tokio::time::advance(SAID_EVERY).await;
-    assert_eq!(said(), 1);
+    let path = directory.path().join("sds.sock");
+    let calls = AtomicUsize::new(0);
+    let attest: Attest = Arc::new(move |_| match calls.fetch_add(1, Ordering::Relaxed) {
+        0..20 => Arc::new(Named("greedy".to_owned())),
+        _ => Arc::new(Named("modest".to_owned())),
+    });
+    let mut connections = incoming(&[bind(&path)], attest, 8).unwrap();
+    let mut callers = Vec::new();
+    for _ in 0..20 {
+        callers.push(UnixStream::connect(&path).await.unwrap());
+    }
+    // Six of eight; the others are closed, and not waited for.
+    let mut served = Vec::new();
+    for _ in 0..6 {
+        served.push(next(&mut connections).await);
+    }
+    callers.push(UnixStream::connect(&path).await.unwrap());
+    served.push(next(&mut connections).await);
+    let names: Vec<_> = served.iter().map(|connection| connection.caller().in_words()).collect();
+    assert_eq!(names.iter().filter(|name| *name == "greedy").count(), 6);
+    assert_eq!(names[6], "modest");
 }
