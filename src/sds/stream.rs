@@ -23,6 +23,7 @@ mod names;
 mod state_of_the_world;
 
 pub use delta::Delta;
+pub use names::Names;
 pub use state_of_the_world::StateOfTheWorld;
 
 /// How many names a stream may ask for. Envoy asks for one.
@@ -56,15 +57,24 @@ pub trait Protocol: Debug + Default + Send + 'static {
     /// Compares what there is with what was sent.
     fn update(&mut self, offer: &dyn Offer) -> Update;
 
+    /// The names of the stream.
+    fn table(&self) -> &Names;
+
     /// The names that the stream asks for, in the order of asking.
-    fn names(&self) -> Vec<&str>;
+    fn names(&self) -> Vec<&str> {
+        self.table().iter().collect()
+    }
 
     /// How many bytes it was sent under names of its own choice, but for the first `few`: each name
     /// makes another resource, though many ask for the same.
-    fn bytes_beyond(&self, few: usize) -> usize;
+    fn bytes_beyond(&self, few: usize) -> usize {
+        self.table().bytes_beyond(few)
+    }
 
     /// Whether it asks for all that its caller may have.
-    fn is_wildcard(&self) -> bool;
+    fn is_wildcard(&self) -> bool {
+        self.table().is_wildcard()
+    }
 
     /// The node that a request says it is from.
     fn node(request: &mut Self::Request) -> Option<wire::Node>;

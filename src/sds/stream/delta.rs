@@ -58,16 +58,8 @@ impl Protocol for Delta {
         Update { response, notes, awaits: comparison.awaits }
     }
 
-    fn names(&self) -> Vec<&str> {
-        self.names.iter().collect()
-    }
-
-    fn bytes_beyond(&self, few: usize) -> usize {
-        self.names.bytes_beyond(few)
-    }
-
-    fn is_wildcard(&self) -> bool {
-        self.names.is_wildcard()
+    fn table(&self) -> &Names {
+        &self.names
     }
 
     fn node(request: &mut DeltaDiscoveryRequest) -> Option<wire::Node> {

@@ -11,7 +11,7 @@ use crate::sds::resource::{Resolution, Resource};
 
 /// The table of names that both protocols keep.
 #[derive(Debug, Default)]
-pub(super) struct Names {
+pub struct Names {
     entries: IndexMap<String, Entry>,
     wildcard: bool,
     /// The number of the latest response, which is its nonce; 0 for none.

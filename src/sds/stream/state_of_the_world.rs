@@ -60,16 +60,8 @@ impl Protocol for StateOfTheWorld {
         Update { response, notes, awaits: comparison.awaits }
     }
 
-    fn names(&self) -> Vec<&str> {
-        self.names.iter().collect()
-    }
-
-    fn bytes_beyond(&self, few: usize) -> usize {
-        self.names.bytes_beyond(few)
-    }
-
-    fn is_wildcard(&self) -> bool {
-        self.names.is_wildcard()
+    fn table(&self) -> &Names {
+        &self.names
     }
 
     fn node(request: &mut DiscoveryRequest) -> Option<wire::Node> {
