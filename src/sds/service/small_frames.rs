@@ -9,7 +9,11 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+mod stage;
+
+use stage::Stage;
 
 /// The head of a frame, in bytes (RFC 9113 section 4.1).
 const HEAD: usize = 9;
@@ -28,6 +32,8 @@ const PREFACE: usize = 24;
 #[derive(Debug)]
 pub(super) struct SmallFrames<IO> {
     io: IO,
+    /// What has been read and not been passed on.
+    read: Option<Stage>,
     splitter: Splitter,
 }
 
@@ -54,11 +60,58 @@ enum State {
 impl<IO> SmallFrames<IO> {
     pub(super) fn new(io: IO) -> Self {
         let splitter = Splitter { head: [0; HEAD], state: State::Payload(PREFACE), more: 0 };
-        Self { io, splitter }
+        Self { io, read: None, splitter }
+    }
+}
+
+impl<IO: AsyncRead + Unpin> SmallFrames<IO> {
+    /// Reads what there is, as much as a stage takes; nothing at the end.
+    fn poll_stage(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Option<Stage>>> {
+        let mut stage = Stage::take();
+        let mut buffer = ReadBuf::new(&mut stage.bytes);
+        let polled = Pin::new(&mut self.io).poll_read(context, &mut buffer);
+        stage.end = buffer.filled().len();
+        match polled {
+            Poll::Ready(Ok(())) if stage.end > 0 => Poll::Ready(Ok(Some(stage))),
+            polled => {
+                stage.give_back();
+                polled.map_ok(|()| None)
+            }
+        }
     }
 }
 
 impl Splitter {
+    /// Passes bytes on, as many as there are and have room; says how many that were.
+    fn pass(&mut self, bytes: &[u8], buffer: &mut ReadBuf<'_>) -> usize {
+        let mut passed = 0;
+        loop {
+            self.settle();
+            let bytes = &bytes[passed..];
+            let room = buffer.remaining();
+            match self.state {
+                State::Passing(at) if room > 0 => {
+                    let length = room.min(HEAD - at);
+                    buffer.put_slice(&self.head[at..][..length]);
+                    self.state = State::Passing(at + length);
+                }
+                State::Reading(at) if !bytes.is_empty() => {
+                    let length = bytes.len().min(HEAD - at);
+                    self.head[at..][..length].copy_from_slice(&bytes[..length]);
+                    self.state = State::Reading(at + length);
+                    passed += length;
+                }
+                State::Payload(left) if !bytes.is_empty() && room > 0 => {
+                    let length = left.min(bytes.len()).min(room);
+                    buffer.put_slice(&bytes[..length]);
+                    self.state = State::Payload(left - length);
+                    passed += length;
+                }
+                _ => return passed,
+            }
+        }
+    }
+
     /// Goes on from a state that is done.
     fn settle(&mut self) {
         loop {
@@ -106,42 +159,29 @@ impl<IO: AsyncRead + Unpin> AsyncRead for SmallFrames<IO> {
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         let before = buffer.filled().len();
-        while buffer.remaining() > 0 {
-            this.splitter.settle();
-            match this.splitter.state {
-                State::Passing(passed) => {
-                    let length = buffer.remaining().min(HEAD - passed);
-                    buffer.put_slice(&this.splitter.head[passed..][..length]);
-                    this.splitter.state = State::Passing(passed + length);
+        loop {
+            let stage = match &mut this.read {
+                Some(stage) => stage,
+                // What was read before may end in a head that is still to be passed on.
+                None => {
+                    this.splitter.pass(&[], buffer);
+                    if buffer.filled().len() > before || buffer.remaining() == 0 {
+                        return Poll::Ready(Ok(()));
+                    }
+                    match ready!(this.poll_stage(context))? {
+                        Some(stage) => this.read.insert(stage),
+                        None => return Poll::Ready(Ok(())),
+                    }
                 }
-                State::Reading(read) => {
-                    let mut head = ReadBuf::new(&mut this.splitter.head[read..]);
-                    match Pin::new(&mut this.io).poll_read(context, &mut head) {
-                        Poll::Pending if buffer.filled().len() > before => break,
-                        polled => ready!(polled)?,
-                    }
-                    let length = head.filled().len();
-                    if length == 0 {
-                        break;
-                    }
-                    this.splitter.state = State::Reading(read + length);
-                }
-                State::Payload(left) => {
-                    let had = buffer.filled().len();
-                    let mut rest = (&mut this.io).take(left as u64);
-                    match Pin::new(&mut rest).poll_read(context, buffer) {
-                        Poll::Pending if had > before => break,
-                        polled => ready!(polled)?,
-                    }
-                    let length = buffer.filled().len() - had;
-                    if length == 0 {
-                        break;
-                    }
-                    this.splitter.state = State::Payload(left - length);
-                }
+            };
+            stage.at += this.splitter.pass(&stage.bytes[stage.at..stage.end], buffer);
+            if stage.at < stage.end {
+                return Poll::Ready(Ok(()));
+            }
+            if let Some(stage) = this.read.take() {
+                stage.give_back();
             }
         }
-        Poll::Ready(Ok(()))
     }
 }
 

@@ -66,7 +66,12 @@ impl<M: Request> Sieve<M> {
             return Err(WireError::Malformed { what: "more bytes than announced" });
         }
         while let Some((&byte, after)) = bytes.split_first() {
-            if let Next::Value { left, keep } = self.next {
+            if self.node_end.is_some_and(|end| self.at < end)
+                && let Some(length) = self.unwanted(bytes)
+            {
+                bytes = &bytes[length..];
+                self.at += length;
+            } else if let Next::Value { left, keep } = self.next {
                 let (value, after) = bytes.split_at(left.min(bytes.len()));
                 if keep {
                     self.target().extend_from_slice(value);
@@ -84,6 +89,29 @@ impl<M: Request> Sieve<M> {
             }
         }
         Ok(())
+    }
+
+    /// How long the field at the front is, if all of it is there, nobody reads it, and its length
+    /// is a short one. It could be read byte by byte as well; a node is hundreds of such fields.
+    fn unwanted(&self, bytes: &[u8]) -> Option<usize> {
+        if !matches!(self.next, Next::Key(Varint::NONE)) {
+            return None;
+        }
+        let (key, head, length) = match *bytes {
+            [key, length, ..] if length < 0x80 => (key, 2, usize::from(length)),
+            [key, low, high, ..] if high < 0x80 => {
+                (key, 3, usize::from(high) << 7 | usize::from(low & 0x7f))
+            }
+            _ => return None,
+        };
+        let field = u64::from(key >> 3);
+        let is_short = key < 0x80 && u64::from(key & 7) == LENGTH_DELIMITED;
+        if !is_short || field == 0 || self.keeps(field) {
+            return None;
+        }
+        let all = head + length;
+        let fits = all <= bytes.len() && all <= self.node_end.unwrap_or(self.end) - self.at;
+        fits.then_some(all)
     }
 
     /// The message, once nothing is missing.
