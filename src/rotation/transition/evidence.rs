@@ -2,6 +2,7 @@
 //! there before a restart.
 
 use std::collections::{BTreeSet, HashMap};
+use std::fmt;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -37,7 +38,7 @@ pub(super) struct Taker<'a> {
     /// What it calls itself: `node.id` and `node.cluster`.
     pub(super) key: (&'a str, &'a str),
     /// Who, in words.
-    pub(super) who: String,
+    pub(super) who: &'a dyn fmt::Display,
     pub(super) part: &'a Part,
     pub(super) name: &'a str,
     /// When it counts as gone, if it is away.
@@ -153,14 +154,14 @@ impl<'a> Evidence<'a> {
     pub(super) fn everybody(&self) -> impl Iterator<Item = Taker<'_>> {
         let there = self.standings.values().flatten().map(|delivery| Taker {
             key: (&delivery.recipient.node_id, &delivery.recipient.cluster),
-            who: delivery.recipient.to_string(),
+            who: &delivery.recipient,
             part: &delivery.part,
             name: &delivery.name,
             until: delivery.away_since.map(|since| self.gone_at(since)),
         });
         let returning = self.returning.values().flatten().map(|known| Taker {
             key: (&known.node_id, &known.cluster),
-            who: known.node_id.clone(),
+            who: &known.node_id,
             part: &known.part,
             name: &known.name,
             until: Some(self.returned_by),

@@ -2,7 +2,7 @@
 //! file says nothing to them: a certificate that moves to an authority that their name does not
 //! have will be refused by them, whatever is waited for.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::Transitions;
 use super::anchors::Id;
@@ -13,6 +13,9 @@ use super::round::Round;
 use crate::boards::Part;
 use crate::identity::AuthorityName;
 use crate::time::OffsetDateTime;
+
+/// How many are told of until nothing moves any more.
+const MOST_TOLD: usize = 100;
 
 /// Everybody who asks by the names of authorities.
 #[derive(Default)]
@@ -37,6 +40,9 @@ struct Reader {
 
 impl Readers {
     fn new(transitions: &Transitions, evidence: &Evidence<'_>) -> Self {
+        if !evidence.everybody().any(|seen| matches!(seen.part, Part::Roots(_))) {
+            return Self::default();
+        }
         let mut nodes: HashMap<_, BTreeSet<usize>> = HashMap::new();
         let mut readers: BTreeMap<_, Reader> = BTreeMap::new();
         for seen in evidence.everybody() {
@@ -47,7 +53,7 @@ impl Readers {
                 }
                 Part::Roots(authority) => {
                     let reader = readers.entry((seen.key, seen.name)).or_insert_with(|| Reader {
-                        who: seen.who.clone(),
+                        who: seen.who.to_string(),
                         name: seen.name.to_owned(),
                         authorities: BTreeSet::new(),
                         nodes: Vec::new(),
@@ -90,8 +96,8 @@ impl Spread {
         evidence: &Evidence<'_>,
         (at, from, to): (usize, Id, Id),
     ) -> Waiting {
-        let readers = self.readers.take().unwrap_or_else(|| Readers::new(transitions, evidence));
-        let mut readers = readers;
+        let known = self.readers.take();
+        let mut readers = known.unwrap_or_else(|| Readers::new(transitions, evidence));
         let mut waiting = Waiting::default();
         if !readers.all.is_empty() {
             if !readers.general.contains_key(&(from, to)) {
@@ -104,31 +110,33 @@ impl Spread {
                 let general = (0..readers.all.len()).filter(loses).filter(may_meet).collect();
                 readers.general.insert((from, to), general);
             }
-            let mut found = readers.general[&(from, to)].clone();
-            let mut known: HashSet<_> = found.iter().copied().collect();
+            // In ascending order.
+            let general = &readers.general[&(from, to)];
+            let mut named = BTreeSet::new();
             for (other, way) in self.naming(round, at) {
                 if way.end(&transitions.nodes[*other]).wanted.contains(to) {
-                    for reader in readers.of_node.get(other).into_iter().flatten() {
-                        if readers.loses(transitions, *reader, (from, to)) && known.insert(*reader)
-                        {
-                            found.push(*reader);
-                        }
-                    }
+                    let readers_there = readers.of_node.get(other).into_iter().flatten();
+                    named.extend(readers_there.copied().filter(|reader| {
+                        general.binary_search(reader).is_err()
+                            && readers.loses(transitions, *reader, (from, to))
+                    }));
                 }
             }
             let identity = round.seen[at].identity;
-            for reader in found.into_iter().map(|reader| &readers.all[reader]) {
-                let names = reader.authorities.iter().chain([&identity.authority]);
-                let instead: Vec<_> = names.map(AuthorityName::as_str).collect();
-                waiting.add(Waited {
-                    of: Part::Leaf(identity.name.clone()),
-                    recipient: Some(reader.who.clone()),
-                    name: Some(reader.name.clone()),
-                    standing: Standing::Fixed {
-                        to: identity.authority.clone(),
-                        instead: instead.join("+"),
-                    },
-                    until: reader.until,
+            for reader in general.iter().chain(&named).map(|reader| &readers.all[*reader]) {
+                waiting.add_lazily(reader.until, || {
+                    let names = reader.authorities.iter().chain([&identity.authority]);
+                    let instead: Vec<_> = names.map(AuthorityName::as_str).collect();
+                    Waited {
+                        of: Part::Leaf(identity.name.clone()),
+                        recipient: Some(reader.who.clone()),
+                        name: Some(reader.name.clone()),
+                        standing: Standing::Fixed {
+                            to: identity.authority.clone(),
+                            instead: instead.join("+"),
+                        },
+                        until: reader.until,
+                    }
                 });
             }
         }
@@ -146,9 +154,13 @@ impl Transitions {
         calls || is_called
     }
 
-    /// Tells of each of those once.
+    /// Tells of each of those once, and of so many that the log stays readable.
     pub(super) fn tell(&mut self, round: &mut Round<'_>, at: usize, (fixed, to): (&Waiting, Id)) {
         for waited in &fixed.first {
+            // Anybody can come under any number of names.
+            if self.told.len() >= MOST_TOLD {
+                return;
+            }
             let (Some(who), Some(name)) = (&waited.recipient, &waited.name) else { continue };
             if self.told.insert((who.clone(), name.clone(), to)) {
                 let of = Part::Leaf(round.seen[at].identity.name.clone());

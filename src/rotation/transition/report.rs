@@ -182,12 +182,21 @@ impl Waiting {
     }
 
     pub(super) fn add(&mut self, waited: Waited) {
+        self.add_lazily(waited.until, || waited);
+    }
+
+    /// Adds one that ends by itself then, and makes no more of it than is named.
+    pub(super) fn add_lazily(
+        &mut self,
+        until: Option<OffsetDateTime>,
+        waited: impl FnOnce() -> Waited,
+    ) {
         self.count += 1;
-        self.until = sooner(self.until, waited.until);
-        self.last = later_of(self.last, waited.until);
-        self.endless += usize::from(waited.until.is_none());
+        self.until = sooner(self.until, until);
+        self.last = later_of(self.last, until);
+        self.endless += usize::from(until.is_none());
         if self.first.len() < Self::NAMED {
-            self.first.push(waited);
+            self.first.push(waited());
         }
     }
 

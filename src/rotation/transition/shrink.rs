@@ -78,7 +78,7 @@ impl Transitions {
                 for ((name, node), seen) in self.nodes.iter().zip(&round.seen) {
                     // One that stays under it does so by the word of another authority.
                     if seen.to != Some(id) && node.under().any(|under| under == id) {
-                        waiting.add(Waited::under(name));
+                        waiting.add_lazily(None, || Waited::under(name));
                     }
                 }
                 if !waiting.is_empty() {

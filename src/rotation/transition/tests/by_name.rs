@@ -267,3 +267,44 @@ fn to_an_authority_of_more_roots_a_certificate_moves_when_all_of_them_are_there(
     world.settle();
     assert_eq!(world.seen(), [""; 0]);
 }
+
+#[test]
+fn distrust_amid_a_move_waits_for_no_name_and_says_who_is_left_behind() {
+    let mut world = asking("ca_1", &["ca_1", "ca_2"]);
+    world.sign("blue", "ca_2");
+    world.trusts("front", &["ca_1", "ca_2"]);
+    world.settle();
+    assert_eq!(world.leaf_of("blue"), "ca_1");
+    world.sign("front", "ca_2");
+    world.desired.distrust = vec![ca("ca_1")];
+    world.run();
+    assert_eq!((world.leaf_of("blue"), world.leaf_of("front")), ("ca_2".into(), "ca_2".into()));
+    let forced = |note: &&String| note.contains("its old authority being distrusted");
+    assert!(world.notes.iter().find(forced).unwrap().contains("by the name ca_1"));
+    world.settle();
+    assert_eq!(world.plan.transitions, []);
+}
+
+#[test]
+fn a_move_that_is_taken_back_leaves_nobody_behind() {
+    let mut world = asking("ca_1", &["ca_1", "ca_2"]);
+    world.sign("blue", "ca_2");
+    world.trusts("front", &["ca_1", "ca_2"]);
+    world.settle();
+    assert!(is_left_behind(&world));
+    world.sign("blue", "ca_1");
+    world.settle();
+    assert_eq!((world.leaf_of("blue"), world.plan.transitions.len()), ("ca_1".into(), 0));
+}
+
+#[test]
+fn whoever_comes_under_ever_new_names_does_not_fill_the_log() {
+    let mut world = asking("ca_1", &["ca_1", "ca_2"]);
+    world.sign("blue", "ca_2");
+    world.trusts("front", &["ca_1", "ca_2"]);
+    for at in 0..150 {
+        world.envoy("green").asks[0].name = format!("ca_1+ca_3{}", "+ca_3".repeat(at));
+        world.run();
+    }
+    assert_eq!(world.notes.len(), 100);
+}
