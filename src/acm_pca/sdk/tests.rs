@@ -20,6 +20,7 @@ use crate::time::Validity;
 use crate::x509::key::KeyAlgorithm;
 
 mod failures;
+mod iam;
 mod wire;
 
 const ARN: &str = "arn:aws:acm-pca:us-east-2:111122223333:certificate-authority/11223344-1234";
