@@ -16,6 +16,7 @@ use crate::x509::key::{KeyError, PrivateKey};
 use crate::x509::printable::printable;
 
 mod access;
+pub mod audit;
 mod nodes;
 mod record;
 

@@ -18,7 +18,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("acm_pca", &["authority", "desired", "identity", "time", "x509"]),
     ("signing", &["authority", "time", "x509"]),
     ("provisioning", &["acm_pca", "authority", "identity", "signing", "time", "x509"]),
-    ("store", &["desired", "files", "identity", "x509"]),
+    ("store", &["desired", "files", "identity", "time", "x509"]),
     (
         "rotation",
         &["authority", "boards", "desired", "identity", "snapshot", "store", "time", "x509"],

@@ -65,6 +65,9 @@ impl fmt::Display for Content<'_> {
     }
 }
 
+/// What a state directory calls its record of what remote authorities have issued.
+pub const ISSUED: &str = "issued.jsonl";
+
 /// Every file of `desired`: authorities, nodes, then bundles; in mesh order, so that the same mesh
 /// gives the same list.
 ///
