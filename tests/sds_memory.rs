@@ -6,15 +6,15 @@
 use std::collections::HashMap;
 use std::io::{self, Read};
 use std::path::Path;
-use std::pin::Pin;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use certctl::boards::{Deliveries, Demand};
 use certctl::desired::mesh_file::MeshFile;
 use certctl::identity::NodeName;
+use certctl::listening::incoming::{Peer, incoming};
+use certctl::listening::{Listener, SocketAccess};
 use certctl::sds::resource::{Resolution, Resource};
 use certctl::sds::service::limits::WINDOW;
 use certctl::sds::service::{Resources, Service, serve};
@@ -23,12 +23,10 @@ use certctl::snapshot::{Caller, Publisher, View};
 use envoy_types::pb::envoy::config::core::v3::{Extension, Node};
 use envoy_types::pb::envoy::service::discovery::v3::DiscoveryRequest;
 use envoy_types::pb::google::protobuf::Any;
-use futures_util::{FutureExt, StreamExt};
+use futures_util::FutureExt;
 use prost::Message;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::net::{UnixListener, UnixStream};
-use tokio_stream::wrappers::UnixListenerStream;
-use tonic::transport::server::Connected;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
 
 #[allow(dead_code, reason = "one way of waiting is enough here")]
 #[path = "support/wait.rs"]
@@ -93,8 +91,11 @@ async fn the_service_for_the_other_test() {
         demand: Demand::default(),
         deliveries: Deliveries::default(),
     };
-    let listener = UnixListener::bind(socket).unwrap();
-    let connections = UnixListenerStream::new(listener).map(|accepted| accepted.map(Connection));
+    let listener = Listener::bind_unix(Path::new(&socket), SocketAccess::default()).unwrap();
+    // A caller that may have nothing is let in while few of the places are taken by such.
+    let limit = 4 * (WARM_UP + CONNECTIONS);
+    let attest = Arc::new(|_: Peer<'_>| Arc::new(Anybody) as Arc<dyn Caller>);
+    let connections = incoming(&[listener], attest, limit).unwrap();
     // It ends with whoever started it, if it is not ended before.
     let orphaned = tokio::task::spawn_blocking(|| {
         let _ = io::stdin().read(&mut [0]);
@@ -250,43 +251,5 @@ impl Caller for Anybody {
 
     fn view(&self) -> View {
         View::default()
-    }
-}
-
-struct Connection(UnixStream);
-
-impl Connected for Connection {
-    type ConnectInfo = Arc<dyn Caller>;
-
-    fn connect_info(&self) -> Arc<dyn Caller> {
-        Arc::new(Anybody)
-    }
-}
-
-impl AsyncRead for Connection {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(context, buffer)
-    }
-}
-
-impl AsyncWrite for Connection {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(context)
     }
 }
