@@ -29,6 +29,10 @@ mod quota;
 pub mod sdk;
 mod signing;
 mod submission;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 mod urgency;
 
 pub use authority::{KnownCa, RemoteAuthority};

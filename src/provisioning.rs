@@ -51,3 +51,6 @@ pub fn provision(
     let chain = signing::sign(authority, profile, key.public(), now)?;
     Ok(Credential::new(key, chain)?)
 }
+
+#[cfg(test)]
+mod tests;

@@ -24,7 +24,7 @@ use crate::desired::acm_pca::CaArn;
 const FIRST_GAP: Duration = Duration::from_millis(500);
 
 /// What that grows to.
-const LONGEST_GAP: Duration = Duration::from_secs(30);
+const LONGEST_GAP: Duration = Duration::from_secs(5);
 
 /// Below this it is over.
 const LEAST_GAP: Duration = Duration::from_millis(20);

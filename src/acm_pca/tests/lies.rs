@@ -1,0 +1,75 @@
+//! Nothing is accepted that was not verified.
+
+use super::super::testing::{Lie, SKEW, local};
+use super::*;
+use crate::time::Lifetime;
+use crate::x509::profile::CaProfile;
+
+#[tokio::test(start_paused = true)]
+async fn every_lie_is_refused_with_words_and_the_next_try_is_a_new_request() {
+    for (lie, words) in Lie::ALL {
+        let fake = Fake::new("us-east-2");
+        fake.next_issues([Act::Lie(lie)]);
+        let (both, ledger) = (pool(&[&fake]), Memory::default());
+        let refused = sign(&both, "front", &Urgency::default(), &ledger).await;
+        let error = refused.unwrap_err().to_string();
+        assert!(error.contains(words), "{lie:?}: {error}");
+        assert!(error.contains("/certificate/1 is refused"), "{lie:?}: {error}");
+        assert_eq!(ledger.read(), None, "{lie:?}: nothing comes of it");
+        assert_eq!(both.0.status()[0].refused, 1);
+        assert_eq!(both.0.status()[0].down, None, "it answers; another would be paid for as well");
+        let signed = sign(&both, "front", &Urgency::default(), &ledger).await.unwrap();
+        assert!(signed.certificate.ends_with("/certificate/2"), "{lie:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ca_may_count_from_when_it_got_the_request_and_no_later() {
+    for (off_by, is_fine) in [(0, true), (1, true), (3, false), (60, false)] {
+        let fake = Fake::new("us-east-2");
+        fake.is_off_by(seconds(off_by));
+        let made = sign(&pool(&[&fake]), "front", &Urgency::default(), &Memory::default()).await;
+        assert_eq!(made.is_ok(), is_fine, "off by {off_by} s: {made:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ca_of_our_own_is_signed_and_bounded() {
+    let fake = Fake::new("us-east-2");
+    let (pool, authority) = pool(&[&fake]);
+    let key = PrivateKey::generate(KeyAlgorithm::EcP256).unwrap();
+    let mut profile = CaProfile {
+        subject: local("ours").subject,
+        lifetime: Lifetime::days(30),
+        clock_skew: SKEW,
+        path_length: Some(0),
+    };
+    for below in [0, 3] {
+        let order = CaOrder { profile: &profile, below, key: &key };
+        let ledger = Memory::default();
+        let signed = pool.sign(&authority, &order, None, &Urgency::default(), &ledger).await;
+        let chain = signed.unwrap().signed;
+        assert_eq!(chain.certificates().len(), 2);
+        let allowed = chain.own().ca_constraint().unwrap().path_length;
+        assert_eq!(allowed, Some(u32::from(below)));
+        let kept = ledger.read().unwrap().request.template;
+        assert_eq!(kept, format!("SubordinateCACertificate_PathLen{below}/V1"));
+    }
+    let order = CaOrder { profile: &profile, below: 4, key: &key };
+    let urgency = Urgency::default();
+    let refused = pool.sign(&authority, &order, None, &urgency, &Memory::default()).await;
+    assert!(refused.unwrap_err().to_string().contains("at most 3 below"));
+    for (lie, words) in [
+        (Lie::Key, "it is for another key"),
+        (Lie::Issuer, "issued by"),
+        (Lie::Longer, "it is valid from"),
+        (Lie::Garbage, "malformed"),
+    ] {
+        fake.next_issues([Act::Lie(lie)]);
+        profile.path_length = None;
+        let order = CaOrder { profile: &profile, below: 0, key: &key };
+        let refused = pool.sign(&authority, &order, None, &urgency, &Memory::default()).await;
+        let error = refused.unwrap_err().to_string();
+        assert!(error.contains(words), "{lie:?}: {error}");
+    }
+}
