@@ -131,14 +131,21 @@ impl Contact {
 
     /// It signed.
     pub(super) fn signed(&self) {
-        let down = self.state().health.signed();
-        self.is_down.send_replace(false);
+        let down = {
+            let mut state = self.state();
+            self.is_down.send_replace(false);
+            state.health.signed()
+        };
         self.tell_up(down);
     }
 
+    /// AWS says that it signs.
     fn rose(&self) {
-        let down = self.state().health.rose();
-        self.is_down.send_replace(false);
+        let down = {
+            let mut state = self.state();
+            self.is_down.send_replace(false);
+            state.health.rose()
+        };
         self.tell_up(down);
     }
 
@@ -149,6 +156,14 @@ impl Contact {
                 ca = %self.arn, since = %rfc3339(since), lasted = %roughly(lasted),
                 "the CA is used again; it had been passed over: {why}"
             );
+        }
+    }
+
+    /// What AWS says of it.
+    pub(super) fn described(self: &Arc<Self>, status: &CaStatus) {
+        match status {
+            CaStatus::Active => self.rose(),
+            CaStatus::Other(status) => self.fell(not_active(status)),
         }
     }
 
@@ -182,7 +197,7 @@ impl Contact {
                     self.rose();
                     None
                 }
-                CaStatus::Other(status) => Some(format!("it is {status}")),
+                CaStatus::Other(status) => Some(not_active(&status)),
             },
             Ok(Err(error)) => Some(error.to_string()),
             Err(_) => Some(silent(PROBE).to_string()),
@@ -217,6 +232,10 @@ impl Contact {
             waiting: count(self.lanes.issue.waiting() + self.lanes.get.waiting()),
         }
     }
+}
+
+fn not_active(status: &str) -> String {
+    format!("it is {status}")
 }
 
 /// No answer in time.

@@ -13,7 +13,7 @@ use super::contact::{CaHealth, Contact, Lanes, silent};
 use super::quota::Lane;
 use super::signing::{Asked, Job};
 use super::{
-    CaStatus, Connect, DescriptionError, KnownCa, Ledger, Order, RemoteAuthority, RevocationReason,
+    Connect, DescriptionError, KnownCa, Ledger, Order, RemoteAuthority, RevocationReason,
     ServiceError, SigningError, Submission, Urgency,
 };
 use crate::authority::CaChain;
@@ -110,9 +110,7 @@ impl Pool {
             .map_err(|_| failed("DescribeCertificateAuthority", silent(patience)))?;
         let description =
             description.map_err(|cause| failed("DescribeCertificateAuthority", cause))?;
-        if let CaStatus::Other(status) = &description.status {
-            contact.fell(format!("it is {status}"));
-        }
+        contact.described(&description.status);
         let pem =
             certificates.map_err(|cause| failed("GetCertificateAuthorityCertificate", cause))?;
         let wrong =

@@ -3,6 +3,7 @@
 mod crashes;
 mod failover;
 mod lies;
+mod orders;
 mod quotas;
 
 use std::time::Duration;

@@ -99,6 +99,24 @@ fn nothing_or_something_broken_is_replaced() {
 }
 
 #[test]
+fn an_authority_may_be_a_second_off_and_a_wanted_change_is_seen_beyond_that() {
+    let (ca, profile) = (root("ca", Lifetime::days(90)), profile());
+    for (off_by, is_kept) in [(-2, false), (-1, true), (0, true), (1, true), (2, false)] {
+        let key = PrivateKey::generate(KeyAlgorithm::EcP256).unwrap();
+        let mut validity = profile.validity(NOW, ca.validity()).unwrap();
+        validity.not_after += off_by * SECOND;
+        let leaf = ca.sign(&profile, key.public(), validity).unwrap();
+        let held = Held::Pair { key, chain: vec![leaf, ca.certificate().clone()] };
+        let decision = decide(&profile, KeyAlgorithm::EcP256, ca.certificates(), held, NOW);
+        let is_as_said = match &decision {
+            Decision::Keep(_) => is_kept,
+            Decision::Issue(reason) => !is_kept && matches!(reason, Reason::Lifetime),
+        };
+        assert!(is_as_said, "off by {off_by} s: {decision:?}");
+    }
+}
+
+#[test]
 fn it_is_kept_until_it_is_due_to_the_second() {
     let (ca, profile) = (root("ca", Lifetime::days(90)), profile());
     for _ in 0..20 {
