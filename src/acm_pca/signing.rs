@@ -54,6 +54,10 @@ impl Asked<'_> {
         if is_of_the_ca(&cause) {
             self.contact.fell(format!("{call}: {cause}"));
         }
+        self.error(call, cause)
+    }
+
+    fn error(&self, call: &'static str, cause: ServiceError) -> SigningError {
         SigningError::Service { ca: self.ca.ca.arn.clone(), call, cause }
     }
 }
@@ -88,29 +92,18 @@ impl<O: Order> Job<'_, O> {
                         return Err(SigningError::Wrong { certificate, cause: Box::new(cause) });
                     }
                 },
-                Err(SigningError::Service {
-                    cause: cause @ (ServiceError::Failed { .. } | ServiceError::NotFound { .. }),
-                    ..
-                }) if !is_second => {
+                Err(failure) if !comes_to_nothing(&failure) => return Err(failure),
+                Err(failure) => {
+                    let certificate = made.certificate.clone();
+                    self.forget(kept).await;
+                    if is_second {
+                        return Err(failure);
+                    }
                     is_second = true;
                     tracing::warn!(
-                        certificate = %made.certificate,
-                        "nothing came of the certificate, and another is asked for: {cause}"
+                        %certificate,
+                        "nothing came of the certificate, and another is asked for: {failure}"
                     );
-                    self.forget(kept).await;
-                }
-                Err(failure) => {
-                    let nothing_comes = matches!(
-                        failure,
-                        SigningError::Service {
-                            cause: ServiceError::Failed { .. } | ServiceError::NotFound { .. },
-                            ..
-                        }
-                    );
-                    if nothing_comes {
-                        self.forget(kept).await;
-                    }
-                    return Err(failure);
                 }
             }
         }
@@ -285,6 +278,8 @@ impl<O: Order> Job<'_, O> {
                 }
                 Err(ServiceError::NotFound { .. })
                     if self.clock.now() - made.at < UNKNOWN && !is_over(sent) => {}
+                // That is the certificate's fault, not the CA's.
+                Err(cause @ ServiceError::NotFound { .. }) => return Err(asked.error(call, cause)),
                 // Nobody else has it.
                 Err(ServiceError::Unreachable { .. }) if !has_other && !is_over(sent) => {}
                 Err(cause) => return Err(asked.failed(call, cause)),
@@ -333,4 +328,10 @@ impl<O: Order> Job<'_, O> {
             tracing::warn!("what was asked of AWS, to no effect, could not be forgotten: {error}");
         }
     }
+}
+
+/// Whether there will be no certificate, however long it is waited for.
+fn comes_to_nothing(failure: &SigningError) -> bool {
+    let SigningError::Service { cause, .. } = failure else { return false };
+    matches!(cause, ServiceError::Failed { .. } | ServiceError::NotFound { .. })
 }

@@ -98,6 +98,7 @@ struct State {
     issue: VecDeque<Act>,
     get: VecDeque<Act>,
     describe: Act,
+    description: Description,
     calls: Vec<(Instant, Called)>,
     names: Vec<String>,
     made: BTreeMap<String, Made>,
@@ -129,10 +130,18 @@ impl Fake {
             price_per_certificate: None,
         };
         adjust(&mut ca);
+        let authority = root(region);
         Arc::new(Self {
             ca,
-            authority: root(region),
             state: Mutex::new(State {
+                description: Description {
+                    status: CaStatus::Active,
+                    key_algorithm: Some(authority.key_algorithm()),
+                    key_algorithm_name: "EC_prime256v1".to_owned(),
+                    is_short_lived: false,
+                    is_root: true,
+                    not_after: Some(authority.ends()),
+                },
                 makes_in: Duration::from_millis(700),
                 off_by: Duration::ZERO,
                 always: Act::Well,
@@ -143,6 +152,7 @@ impl Fake {
                 names: Vec::new(),
                 made: BTreeMap::new(),
             }),
+            authority,
         })
     }
 
@@ -178,6 +188,16 @@ impl Fake {
     /// DescribeCertificateAuthority does this from now on, whatever the others do.
     pub fn describes(&self, act: Act) {
         self.state().describe = act;
+    }
+
+    /// Its description is another from now on.
+    pub fn describe_as(&self, change: impl FnOnce(&mut Description)) {
+        change(&mut self.state().description);
+    }
+
+    /// It knows nothing of what it made.
+    pub fn forget(&self) {
+        self.state().made.clear();
     }
 
     pub fn makes_in(&self, time: Duration) {
@@ -267,14 +287,7 @@ impl Service for Arc<Fake> {
         Box::pin(async move {
             let act = self.call(Called::Describe);
             Fake::answered(act).await?;
-            Ok(Description {
-                status: CaStatus::Active,
-                key_algorithm: Some(self.authority.key_algorithm()),
-                key_algorithm_name: "EC_prime256v1".to_owned(),
-                is_short_lived: false,
-                is_root: true,
-                not_after: Some(self.authority.ends()),
-            })
+            Ok(self.state().description.clone())
         })
     }
 

@@ -1,6 +1,7 @@
 //! The pool against an AWS that does as it is told, in paused time.
 
 mod crashes;
+mod descriptions;
 mod failover;
 mod lies;
 mod orders;
@@ -157,15 +158,18 @@ async fn a_ca_of_the_short_lived_mode_is_not_asked_for_more_than_seven_days() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_description_is_verified_and_said_of_what_does_not_answer() {
-    let (good, hanging) = (Fake::new("us-east-2"), Fake::new("us-west-2"));
-    hanging.always(Act::Hang);
-    let (pool, _) = pool(&[&good, &hanging]);
-    let began = tokio::time::Instant::now();
-    let described = pool.describe_all(&[good.ca.clone(), hanging.ca.clone()]).await;
-    assert!(began.elapsed() <= seconds(2), "{:?}", began.elapsed());
-    let known = described[0].as_ref().unwrap();
-    assert_eq!(known.chain.certificates(), good.known().chain.certificates());
-    let error = described[1].as_ref().unwrap_err().to_string();
-    assert!(error.contains("us-west-2") && error.contains("no answer within 2s"), "{error}");
+async fn a_certificate_that_aws_has_forgotten_is_asked_for_anew() {
+    let fake = Fake::new("us-east-2");
+    fake.next_gets([Act::Denied]);
+    let (both, ledger) = (pool(&[&fake]), Memory::default());
+    let (profile, key) = (profile("front"), PrivateKey::generate(KeyAlgorithm::EcP256).unwrap());
+    let order = LeafOrder { profile: &profile, key: &key };
+    let (pool, authority) = &both;
+    let urgency = Urgency::default();
+    pool.sign(authority, &order, None, &urgency, &ledger).await.unwrap_err();
+    fake.forget();
+    tokio::time::advance(seconds(60)).await;
+    pool.sign(authority, &order, ledger.read(), &urgency, &ledger).await.unwrap();
+    assert_eq!((fake.count(Called::Issue), fake.paid()), (2, 1));
+    assert_eq!(pool.status()[0].down, None, "the CA is not to blame");
 }

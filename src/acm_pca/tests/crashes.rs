@@ -102,3 +102,23 @@ async fn throttled_or_unanswered_and_then_cut_off_it_is_paid_for_once() {
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn cut_off_anywhere_while_the_first_ca_hangs_the_other_signs_once() {
+    for polls in 1..24 {
+        let (first, second) = (Fake::new("us-east-2"), Fake::new("us-west-2"));
+        first.always(Act::Hang);
+        let (clock, _) = Clock::simulated(NOW);
+        let (profile, key) =
+            (profile("front"), PrivateKey::generate(KeyAlgorithm::EcP256).unwrap());
+        let order = LeafOrder { profile: &profile, key: &key };
+        let (ledger, urgency) = (Memory::default(), Urgency::awaited());
+        let (pool, authority) = pool_at(&[&first, &second], clock.clone());
+        let signing = pool.sign(&authority, &order, None, &urgency, &ledger);
+        drop(cut_off(signing, polls).await);
+        let (pool, authority) = pool_at(&[&first, &second], clock);
+        let signing = pool.sign(&authority, &order, ledger.read(), &urgency, &ledger);
+        assert_eq!(signing.await.unwrap().ca, second.ca.arn);
+        assert_eq!((first.paid(), second.paid()), (0, 1), "cut off after {polls} polls");
+    }
+}
