@@ -63,6 +63,7 @@ lint: ## Format, clippy and documentation; cargo-deny if it is installed
 define check
 $(CARGO) fmt --check
 $(CARGO) clippy --locked --all-targets -- -D warnings
+$(CARGO) clippy --locked --no-default-features --lib --bins -- -D warnings
 RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps
 endef
 

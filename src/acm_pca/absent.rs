@@ -46,3 +46,15 @@ fn nothing<'a, T: Send + 'a>() -> Answer<'a, T> {
         .to_owned();
     Box::pin(std::future::ready(Err(ServiceError::Unreachable { message })))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_build_without_the_sdk_says_so() {
+        let arn = "arn:aws:acm-pca:us-east-2:111122223333:certificate-authority/1";
+        let error = Absent.describe(&CaArn::parse(arn).unwrap()).await.unwrap_err().to_string();
+        assert!(error.contains("built without AWS Private CA"), "{error}");
+    }
+}

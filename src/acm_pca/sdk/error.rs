@@ -138,17 +138,21 @@ fn in_a_line(code: Option<&str>, message: Option<&str>, status: u16) -> String {
     shortened(&message.map_or_else(|| code.clone(), |message| format!("{code}: {message}")))
 }
 
+/// What the SDK says of where in itself an error came from.
+const OF_THE_SDK: [&str; 4] = ["dispatch failure", "io error", "other", "service error"];
+
 /// An error with its causes, in one line.
 fn all_of(error: &(dyn Error + 'static)) -> String {
     let mut words: Vec<String> = Vec::new();
     for cause in causes(error) {
         let cause = cause.to_string();
         // The SDK wraps some errors in others that say the same.
-        if words.iter().all(|said| !said.contains(&cause)) {
+        let says_more = words.iter().all(|said| !said.contains(&cause));
+        if says_more && !OF_THE_SDK.contains(&cause.as_str()) {
             words.push(cause);
         }
     }
-    shortened(&words.join(": "))
+    shortened(words.join(": ").trim_end_matches('.'))
 }
 
 fn shortened(text: &str) -> String {
