@@ -12,6 +12,7 @@ use serde::Serialize;
 use crate::time::Clock;
 
 mod agent;
+mod ca;
 mod config;
 mod envoy;
 mod explain;
@@ -76,6 +77,7 @@ enum Command {
     Sign(sign::Sign),
     Inspect(inspect::Inspect),
     Verify(verify::Verify),
+    Ca(ca::Ca),
     Config(config::Config),
     Completions(shell::Completions),
     Man(shell::Man),
@@ -141,6 +143,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Sign(command) => command.run(&console),
         Command::Inspect(command) => command.run(&console),
         Command::Verify(command) => command.run(&console),
+        Command::Ca(command) => command.run(&console),
         Command::Config(command) => command.run(&console),
         Command::Completions(command) => command.run(&console),
         Command::Man(command) => command.run(&console),

@@ -88,6 +88,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
+            "acm_pca",
             "admin",
             "agent",
             "desired",

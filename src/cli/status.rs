@@ -167,7 +167,7 @@ impl Renew {
     }
 }
 
-fn runtime() -> Result<tokio::runtime::Runtime, Report> {
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Report> {
     tokio::runtime::Builder::new_current_thread().enable_all().build().into_diagnostic()
 }
 

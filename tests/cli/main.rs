@@ -4,8 +4,11 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod aws;
+mod ca;
 mod command_line;
 mod config;
+mod credentials;
 mod docs;
 mod envoy;
 mod inspect;
