@@ -39,7 +39,7 @@ pub use authority::{KnownCa, RemoteAuthority};
 pub use contact::CaHealth;
 pub use error::{DescriptionError, KeepError, Ledger, SigningError, WrongCertificate};
 pub use health::Down;
-pub use order::{CaOrder, LeafOrder, Order};
+pub use order::{CaOrder, LeafOrder, Order, SHORT_LIVED};
 pub use pool::{Pool, Signed};
 pub use submission::{MadeAt, Submission, SubmissionError};
 pub use urgency::Urgency;

@@ -1,10 +1,11 @@
 //! An authority whose keys are at AWS, as far as it is known here.
 
+use super::{Description, DescriptionError, IssuedPem};
 use crate::authority::CaChain;
 use crate::desired::acm_pca::PrivateCa;
 use crate::identity::AuthorityName;
 use crate::x509::certificate::Certificate;
-use crate::x509::key::KeyAlgorithm;
+use crate::x509::key::{KeyAlgorithm, PublicKey};
 
 /// An authority of AWS Private CA: all that there is to know of it without asking AWS. At least one
 /// CA, in order of preference.
@@ -25,6 +26,35 @@ pub struct KnownCa {
     pub is_short_lived: bool,
     /// Its own certificate and those above it.
     pub chain: CaChain,
+}
+
+impl KnownCa {
+    /// What AWS says of a CA, verified: how it describes it, and its certificates.
+    ///
+    /// # Errors
+    /// When that makes no CA whose signatures peers can judge.
+    pub fn of(
+        ca: PrivateCa,
+        description: &Description,
+        certificates: &IssuedPem,
+    ) -> Result<Self, DescriptionError> {
+        let key_algorithm = description.key_algorithm.ok_or_else(|| {
+            DescriptionError::KeyAlgorithm { name: description.key_algorithm_name.clone() }
+        })?;
+        let mut all = Certificate::all_from_pem(certificates.certificate.as_bytes())?;
+        if !certificates.chain.trim().is_empty() {
+            all.extend(Certificate::all_from_pem(certificates.chain.as_bytes())?);
+        }
+        let chain = CaChain::new(all)?;
+        let found = PublicKey::from_spki(chain.own().spki())
+            .map(|key| key.algorithm())
+            .unwrap_or(key_algorithm);
+        if found != key_algorithm {
+            return Err(DescriptionError::KeyDiffers { said: key_algorithm, found });
+        }
+        let is_short_lived = description.is_short_lived;
+        Ok(Self { ca, key_algorithm, is_short_lived, chain })
+    }
 }
 
 impl RemoteAuthority {

@@ -15,8 +15,8 @@ use crate::x509::key::PrivateKey;
 use crate::x509::profile::{CaProfile, LeafProfile, ProfileError};
 use crate::x509::signing_request;
 
-/// The longest that a CA of the short-lived mode signs for.
-const SHORT: Lifetime = Lifetime::days(7);
+/// The longest that a CA of the short-lived mode signs for (CreateCertificateAuthority, UsageMode).
+pub const SHORT_LIVED: Lifetime = Lifetime::days(7);
 
 /// The most CAs below a CA that AWS has a template for.
 const DEEPEST: u8 = 3;
@@ -158,7 +158,7 @@ fn fitting(
     let arn = || ca.ca.arn.clone();
     let validity =
         validity.map_err(|cause| SigningError::Profile { ca: arn(), cause: Box::new(cause) })?;
-    if ca.is_short_lived && validity.not_after > later(now, SHORT.duration()) {
+    if ca.is_short_lived && validity.not_after > later(now, SHORT_LIVED.duration()) {
         return Err(SigningError::ShortLived { ca: arn(), wanted: lifetime });
     }
     Ok(validity)

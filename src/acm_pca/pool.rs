@@ -13,14 +13,11 @@ use super::contact::{CaHealth, Contact, Lanes, silent};
 use super::quota::Lane;
 use super::signing::{Asked, Job};
 use super::{
-    Connect, DescriptionError, KnownCa, Ledger, Order, RemoteAuthority, RevocationReason,
-    ServiceError, SigningError, Submission, Urgency,
+    Connect, KnownCa, Ledger, Order, RemoteAuthority, RevocationReason, ServiceError, SigningError,
+    Submission, Urgency,
 };
-use crate::authority::CaChain;
 use crate::desired::acm_pca::{CaArn, PrivateCa};
 use crate::time::{Clock, OffsetDateTime, rfc3339};
-use crate::x509::certificate::Certificate;
-use crate::x509::key::PublicKey;
 
 /// How long a call may take where there is no other CA to turn to.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
@@ -113,20 +110,10 @@ impl Pool {
         contact.described(&description.status);
         let pem =
             certificates.map_err(|cause| failed("GetCertificateAuthorityCertificate", cause))?;
-        let wrong =
-            |cause| SigningError::Description { ca: ca.arn.clone(), cause: Box::new(cause) };
-        let key_algorithm = description.key_algorithm.ok_or_else(|| {
-            wrong(DescriptionError::KeyAlgorithm { name: description.key_algorithm_name.clone() })
-        })?;
-        let chain = chain(&pem).map_err(wrong)?;
-        let found = PublicKey::from_spki(chain.own().spki())
-            .map(|key| key.algorithm())
-            .unwrap_or(key_algorithm);
-        if found != key_algorithm {
-            return Err(wrong(DescriptionError::KeyDiffers { said: key_algorithm, found }));
-        }
-        let is_short_lived = description.is_short_lived;
-        Ok(KnownCa { ca: ca.clone(), key_algorithm, is_short_lived, chain })
+        KnownCa::of(ca.clone(), &description, &pem).map_err(|cause| SigningError::Description {
+            ca: ca.arn.clone(),
+            cause: Box::new(cause),
+        })
     }
 
     /// Has one of the authority's CAs sign; which one, is their health's. What is asked for is kept
@@ -284,13 +271,4 @@ fn leave(left: &Submission, why: &str) {
             "a certificate that was asked for, and may be paid for, is left at AWS: {why}"
         ),
     }
-}
-
-/// The certificates that AWS hands out for a CA, as those of one.
-fn chain(pem: &super::IssuedPem) -> Result<CaChain, DescriptionError> {
-    let mut certificates = Certificate::all_from_pem(pem.certificate.as_bytes())?;
-    if !pem.chain.trim().is_empty() {
-        certificates.extend(Certificate::all_from_pem(pem.chain.as_bytes())?);
-    }
-    Ok(CaChain::new(certificates)?)
 }
