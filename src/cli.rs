@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use miette::{IntoDiagnostic, Report, WrapErr};
 use serde::Serialize;
+use tokio::runtime::{Builder, Runtime};
 
 use crate::time::Clock;
 
@@ -155,6 +156,11 @@ pub fn run(cli: Cli) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// What commands wait with that ask somebody: an agent, or AWS.
+fn runtime() -> Result<Runtime, Report> {
+    Builder::new_current_thread().enable_all().build().into_diagnostic()
 }
 
 /// What a command needs of the world besides its arguments.

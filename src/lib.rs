@@ -28,6 +28,7 @@
 //! - [`admin`]: the socket for a running agent's operator.
 //! - [`agent`]: all of it put together, from start to end.
 //! - [`explain`]: whether two nodes of a mesh accept each other.
+//! - [`survey`]: what AWS says of the CAs of a mesh, and whether that fits.
 //! - [`endpoint`]: what a live TLS endpoint shows of itself.
 //! - [`cli`]: the command line; the only room that may use all the others.
 //!
@@ -81,6 +82,7 @@ pub mod signing;
 pub mod snapshot;
 pub mod status;
 pub mod store;
+pub mod survey;
 pub mod telemetry;
 pub mod time;
 pub mod x509;

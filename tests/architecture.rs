@@ -72,6 +72,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("envoy", &["desired", "identity"]),
     ("explain", &["desired", "identity", "x509"]),
     (
+        "survey",
+        &["acm_pca", "authority", "desired", "identity", "rotation", "store", "time", "x509"],
+    ),
+    (
         "issue",
         &[
             "desired",
@@ -104,6 +108,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "signing",
             "status",
             "store",
+            "survey",
             "telemetry",
             "time",
             "x509",

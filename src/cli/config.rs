@@ -2,6 +2,7 @@
 
 mod answer;
 mod import;
+mod online;
 
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
@@ -9,10 +10,11 @@ use std::os::unix::fs::PermissionsExt;
 use answer::{Answer, Mesh, PlacedProblem, in_tables};
 use clap::{Args, Subcommand};
 use miette::{IntoDiagnostic, Report};
+use online::Online;
 
 use super::report::{called, contents, refusal, show};
 use super::{Console, Format, MeshFileArgument, Outcome};
-use crate::desired::mesh_file::{MeshFile, NamedFile};
+use crate::desired::mesh_file::{MeshFile, NamedFile, Places};
 use crate::desired::problem::{Problem, Severity};
 use crate::desired::schema::schema;
 
@@ -51,12 +53,18 @@ impl Config {
 Examples:
   certctl config check -f mesh.yaml
   certctl config check -f mesh.yaml -o json | jq '.problems[]'
+  certctl config check -f mesh.yaml --online
 
 Shows everything that is wrong in one run.
-Exit codes: 0 the file can be used, 1 it cannot.")]
+Exit codes: 0 the file can be used, 1 it cannot, 3 it can, but not by what AWS says (--online).")]
 struct Check {
     #[command(flatten)]
     mesh: MeshFileArgument,
+
+    /// Ask AWS, too, about the private CAs that the file names: whether they are there, active, and
+    /// do what the file wants of them. Nothing is issued, and it costs nothing.
+    #[arg(long)]
+    online: bool,
 
     /// How to print what the file says.
     #[arg(short = 'o', long, value_enum, value_name = "FORMAT", default_value_t)]
@@ -68,21 +76,32 @@ impl Check {
         let path = &self.mesh.path;
         let contents = contents(path)?;
         let text = String::from_utf8_lossy(&contents);
-        let (desired, problems) = match MeshFile::read(path, &contents) {
+        let (desired, mut problems) = match MeshFile::read(path, &contents) {
             Ok(file) => {
                 let mut problems = file.warnings;
                 problems.extend(file.files.iter().filter_map(unusable));
-                problems.sort_by_key(|problem| problem.span.start);
                 (Some(file.desired), problems)
             }
             Err(error) => (None, error.problems),
         };
-        let valid = problems.iter().all(|problem| problem.severity != Severity::Error);
+        let valid = is_sound(&problems);
+        let desired = desired.filter(|_| valid);
+        let online = match desired.as_ref().filter(|_| self.online) {
+            Some(desired) => {
+                let places = Places::of(path, &contents);
+                let (online, found) = Online::ask(desired, &places, console)?;
+                problems.extend(found);
+                Some(online)
+            }
+            None => None,
+        };
+        problems.sort_by_key(|problem| problem.span.start);
         let answer = Answer {
             file: called(path),
             valid,
             problems: problems.iter().map(|problem| PlacedProblem::of(problem, &text)).collect(),
-            mesh: desired.as_ref().filter(|_| valid).map(Mesh::of),
+            mesh: desired.as_ref().map(Mesh::of),
+            online,
         };
         if self.format != Format::Table {
             console.answer(self.format, &answer, String::new)?;
@@ -90,14 +109,26 @@ impl Check {
         if !valid {
             return Err(refusal(path, &text, &problems));
         }
-        for warning in show(path, &text, &problems) {
-            console.note(format!("{:?}", Report::new(warning)).trim_end());
+        let holds = is_sound(&problems);
+        for problem in show(path, &text, &problems) {
+            let report = Report::new(problem);
+            match holds {
+                true => console.note(format!("{report:?}").trim_end()),
+                false => console.error(&report),
+            }
         }
         if let (Format::Table, Some(mesh), false) = (self.format, &answer.mesh, console.quiet) {
             console.print(&in_tables(&answer, mesh))?;
         }
+        if !holds {
+            return Ok(Outcome::DoesNotHold);
+        }
         Ok(Outcome::Done)
     }
+}
+
+fn is_sound(problems: &[Problem]) -> bool {
+    problems.iter().all(|problem| problem.severity != Severity::Error)
 }
 
 /// Why a file that the mesh file names cannot be used, or should not be as it is.

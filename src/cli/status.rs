@@ -6,10 +6,10 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use clap::Args;
-use miette::{IntoDiagnostic, Report, miette};
+use miette::{Report, miette};
 
 use super::report::{called, counted};
-use super::{Console, Format, Outcome};
+use super::{Console, Format, Outcome, runtime};
 use crate::admin::client::{Client, ClientError};
 use crate::agent::{SDS_SOCKET, admin_socket};
 use crate::status::Status;
@@ -165,10 +165,6 @@ impl Renew {
         console.note(&format!("{} begun", counted(answer.begun, "renewal", "renewals")));
         Ok(Outcome::Done)
     }
-}
-
-pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Report> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().into_diagnostic()
 }
 
 fn refused(error: ClientError) -> Report {

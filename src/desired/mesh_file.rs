@@ -8,6 +8,7 @@ mod authorities;
 mod checks;
 mod distrust;
 mod nodes;
+mod places;
 mod resolution;
 mod values;
 
@@ -28,6 +29,7 @@ use crate::identity::{DnsName, NodeName, TrustDomain};
 use crate::time::{TimeError, in_words, parse_duration};
 use authorities::WrittenAuthority;
 use nodes::{Settings, WrittenNode};
+pub use places::Places;
 use values::{Texts, texts};
 
 const DEFAULT_CLOCK_SKEW: Duration = Duration::from_secs(5 * 60);

@@ -7,6 +7,7 @@ mod fake;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod config_check;
 mod sdk;
 
 mod moto;

@@ -9,7 +9,7 @@ use miette::{IntoDiagnostic, Report, miette};
 use serde::Serialize;
 
 use super::super::report::counted;
-use super::super::status::runtime;
+use super::super::runtime;
 use super::super::table::Table;
 use super::super::{Console, Format, MeshFileArgument, Outcome};
 use crate::acm_pca::{CaStatus, Description, ServiceError, connect};

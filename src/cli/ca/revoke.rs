@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use miette::{IntoDiagnostic, Report, miette};
 
-use super::super::status::runtime;
+use super::super::runtime;
 use super::super::{Console, MeshFileArgument, Outcome, named};
 use crate::acm_pca::{Pool, RevocationReason, connect};
 use crate::desired::Authority;

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::online::Online;
 use crate::cli::report::counted;
 use crate::cli::table::Table;
 use crate::desired::problem::{Problem, Severity, place};
@@ -20,6 +21,8 @@ pub struct Answer {
     pub problems: Vec<PlacedProblem>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mesh: Option<Mesh>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub online: Option<Online>,
 }
 
 #[derive(Serialize)]
@@ -274,12 +277,20 @@ pub fn in_tables(answer: &Answer, mesh: &Mesh) -> String {
         text += &format!("{nodes}\n");
     }
     text.extend(mesh.costs.iter().map(CostLine::in_words));
-    let warnings = match answer.problems.len() {
+    let count = |severity| answer.problems.iter().filter(|it| it.severity == severity).count();
+    let warnings = match count("warning") {
         0 => String::new(),
         some => format!(", {}", counted(some, "warning", "warnings")),
     };
+    let verdict = match &answer.online {
+        None => "can be used",
+        Some(online) => {
+            text += &online.in_table();
+            if online.holds { "can be used, and holds at AWS" } else { "does not hold at AWS" }
+        }
+    };
     text + &format!(
-        "{} can be used: {}, {}{warnings}\n",
+        "{} {verdict}: {}, {}{warnings}\n",
         answer.file,
         counted(mesh.authorities.len(), "authority", "authorities"),
         counted(mesh.nodes.len(), "node", "nodes"),

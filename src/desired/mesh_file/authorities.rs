@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 use super::acm_pca::{self, WrittenCas};
 use super::values::{attribute, country, file};
 use super::{Scope, Written};
-use crate::desired::acm_pca::AcmPcaAuthority;
+use crate::desired::acm_pca::{AcmPcaAuthority, PrivateCa};
 use crate::desired::document::{Node, Spanned};
 use crate::desired::problem::{Problem, Problems};
 use crate::desired::reader::MappingReader;
@@ -69,6 +69,14 @@ impl<'a> WrittenAuthority<'a> {
         match &self.kind {
             Kind::Local(local) => Some(local.lifetime()),
             Kind::Imported(_) | Kind::AcmPca(_) | Kind::TrustOnly(_) => None,
+        }
+    }
+
+    /// Its CAs at AWS, each at its ARN.
+    pub fn cas(&self) -> &[Spanned<PrivateCa>] {
+        match &self.kind {
+            Kind::AcmPca(cas) => cas,
+            _ => &[],
         }
     }
 
@@ -267,13 +275,10 @@ pub fn resolve(written: &Written<'_>, problems: &Problems) -> IndexMap<Authority
         .map(|authority| (authority.name.value.clone(), resolve(authority)))
         .collect();
     break_cycles(written, &mut authorities, problems);
-    let cas = written.authorities.iter().flat_map(|authority| {
-        let cas = match &authority.kind {
-            Kind::AcmPca(cas) => cas.as_slice(),
-            _ => &[],
-        };
-        cas.iter().map(|ca| (authority.name.value.as_str(), ca))
-    });
+    let cas = written
+        .authorities
+        .iter()
+        .flat_map(|authority| authority.cas().iter().map(|ca| (authority.name.value.as_str(), ca)));
     acm_pca::told_twice(cas, problems);
     authorities
 }
