@@ -134,5 +134,5 @@ fn the_spelling_of_app_meshs_own_api_is_understood() {
         .replace("certificateAuthorityARNs", "certificateAuthorityArns");
     let made = import(&text(&acm), &nothing, &Options::default()).unwrap();
     assert_eq!(made.summary.authorities, 1);
-    assert_eq!(made.notes.len(), 3, "{:?}", made.notes);
+    assert_eq!(made.notes.len(), 2, "{:?}", made.notes);
 }

@@ -1,5 +1,6 @@
 //! Manifests in the shapes in which people have them.
 
+use certctl::desired::Authority;
 use certctl::desired::app_mesh::import;
 use certctl::identity::TrustDomain;
 
@@ -172,23 +173,71 @@ virtualGateways:
 }
 
 #[test]
-fn a_certificate_of_acm_leaves_its_authority_to_the_user() {
+fn a_private_ca_of_acm_goes_on_signing() {
     let made = import(&fixture("acm.yaml"), &nothing, &Options::default()).unwrap();
+    assert_same(
+        &made,
+        "version: 1
+trustDomain: shop
+authorities:
+  pca-0a1b2c3d:
+    acmPca:
+      arn: arn:aws:acm-pca:eu-west-1:111122223333:certificate-authority/0a1b2c3d-0000-0000
+virtualNodes:
+  web:
+    authority: pca-0a1b2c3d
+    dnsNames: [web.shop.svc.cluster.local]
+    trust: [pca-0a1b2c3d]
+    backends: { stock: { port: 8080 } }
+  stock:
+    authority: pca-0a1b2c3d
+    dnsNames: [stock.shop.svc.cluster.local]
+",
+    );
+    assert!(!made.mesh_file.contains("made on first use"), "{}", made.mesh_file);
+    assert!(made.mesh_file.contains("# AWS signs, as before"), "{}", made.mesh_file);
+}
+
+#[test]
+fn what_acm_signed_under_one_of_several_cas_is_told_by_those_who_accept_it() {
+    let one = fixture("acm.yaml").remove(0).text;
+    let other = "arn:aws:acm-pca:eu-west-1:111122223333:certificate-authority/99999999-0000-0000";
+    // With another authority for somebody else, it still is only one CA that web accepts.
+    let mail = one.split("---\n").next().unwrap().replace("name: web", "name: mail");
+    let mail = mail.replace("name: stock", "name: post").replace("0a1b2c3d", "99999999");
+    let made = import(&text(&format!("{one}---\n{mail}")), &nothing, &Options::default()).unwrap();
+    let mesh = desired(&made.mesh_file);
+    assert_eq!(mesh.identities[1].authority.as_str(), "pca-0a1b2c3d", "{}", made.mesh_file);
+    assert!(made.mesh_file.contains("# Deduced: ACM made its certificate,"), "{}", made.mesh_file);
+
+    // Where web accepts two, the file asks.
+    let two = one
+        .replace("0a1b2c3d-0000-0000", &format!("0a1b2c3d-0000-0000\n                - {other}"));
+    let made = import(&text(&two), &nothing, &Options::default()).unwrap();
     assert!(made.mesh_file.contains("CHOOSE an authority: ACM made its certificate,"));
     assert!(messages(&made)[0].contains("stock has a certificate of ACM"), "{:?}", made.notes);
-    // With one authority there is no choice, and the file can be used as it is.
-    assert_eq!(desired(&made.mesh_file).identities.len(), 2);
-
-    // With two, the file asks.
-    let mut two = fixture("acm.yaml").remove(0).text;
-    two = two.replace(
-        "0a1b2c3d-0000-0000",
-        "0a1b2c3d-0000-0000\n                - \
-         arn:aws:acm-pca:eu-west-1:111122223333:certificate-authority/99999999-0000-0000",
-    );
-    let made = import(&text(&two), &nothing, &Options::default()).unwrap();
     let error = MeshFile::read(Path::new("mesh.yaml"), made.mesh_file.as_bytes()).unwrap_err();
     assert!(error.to_string().contains("which authority signs `stock`?"), "{error}");
     let made = import(&text(&two), &nothing, &signed_by("stock", "pca-99999999")).unwrap();
     assert_eq!(desired(&made.mesh_file).identities[1].authority.as_str(), "pca-99999999");
+}
+
+#[test]
+fn cas_whose_arns_begin_alike_are_told_apart_and_what_is_no_arn_is_stood_in_for() {
+    let one = fixture("acm.yaml").remove(0).text;
+    let alike = one.replace(
+        "0a1b2c3d-0000-0000",
+        "0a1b2c3d-0000-0000\n                - \
+         arn:aws:acm-pca:us-east-2:111122223333:certificate-authority/0a1b2c3d-0000-0001",
+    );
+    let made = import(&text(&alike), &nothing, &signed_by("stock", "pca-0a1b2c3d-ca")).unwrap();
+    let mesh = desired(&made.mesh_file);
+    assert_eq!(mesh.authorities.len(), 2, "{}", made.mesh_file);
+
+    let wrong = one.replace("certificate-authority/", "certificate/");
+    let made = import(&text(&wrong), &nothing, &Options::default()).unwrap();
+    let authorities = desired(&made.mesh_file).authorities;
+    assert!(matches!(authorities[0], Authority::Local(_)), "{}", made.mesh_file);
+    assert!(made.mesh_file.contains("# CHOOSE: this is no ARN of a private CA"));
+    assert!(made.mesh_file.contains("CHOOSE an authority: ACM made its certificate,"));
 }

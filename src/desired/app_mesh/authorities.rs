@@ -10,6 +10,7 @@ use indexmap::{IndexMap, IndexSet};
 use super::graph::Graph;
 use super::names::{self, SdsName, TrustFile};
 use super::resources::{Certificate, Trust, Validation};
+use crate::desired::acm_pca::CaArn;
 use crate::identity::TrustDomain;
 
 /// The authorities, in the order in which the manifests name them.
@@ -29,14 +30,24 @@ pub struct Origin {
     pub foreign: bool,
     /// Whether a bundle's name alone speaks of it.
     pub bundle: bool,
-    /// Whether it stands in for a private CA of ACM.
-    pub acm: bool,
+    /// Which private CA of ACM it is.
+    pub acm: Option<PrivateCaName>,
+}
+
+/// A private CA, as the manifests name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PrivateCaName {
+    /// By its ARN: it goes on signing.
+    Arn(CaArn),
+    /// By something else, for which a local CA stands in.
+    Other(String),
 }
 
 /// Who signs a proxy's certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Signer {
-    /// ACM did; the user says who does now. What its peers accept, in words, is all that is known.
+    /// ACM did, under one of several CAs; the user says which. What its peers accept, in words, is
+    /// all that is known.
     Acm { arn: String, accepted: Vec<String> },
     /// It follows from what is said there.
     Deduced { authority: String, because: String },
@@ -122,6 +133,12 @@ impl Authorities {
             _ => None,
         });
         if let Some(arn) = acm {
+            if let ([only], false) = (&candidates[..], demands.is_empty())
+                && matches!(self.all[*only].acm, Some(PrivateCaName::Arn(_)))
+            {
+                let because = format!("ACM made its certificate, {arn}, and {because}");
+                return Signer::Deduced { authority: (*only).clone(), because };
+            }
             let accepted =
                 demands.iter().map(|d| format!("{} accepts {}", d.peer, list(&d.accepts)));
             return Signer::Acm { arn: arn.clone(), accepted: accepted.collect() };
@@ -183,14 +200,7 @@ impl Authorities {
         taken: &BTreeSet<String>,
     ) -> Vec<String> {
         match trust {
-            Trust::Acm(arns) => arns
-                .iter()
-                .map(|arn| {
-                    let name = self.one(&names::arn_authority(arn), arn, taken);
-                    self.origin(&name).acm = true;
-                    name
-                })
-                .collect(),
+            Trust::Acm(arns) => arns.iter().map(|arn| self.private_ca(arn, taken)).collect(),
             Trust::File(path) => match TrustFile::of(path) {
                 TrustFile::One(stem) => vec![self.one(&stem, path, taken)],
                 TrustFile::Bundle(stem) => names::bundled(&stem, known)
@@ -214,6 +224,20 @@ impl Authorities {
                 vec![name]
             }
         }
+    }
+
+    /// Two CAs are two authorities, however alike their ARNs begin.
+    fn private_ca(&mut self, arn: &str, taken: &BTreeSet<String>) -> String {
+        let ca = CaArn::parse(arn)
+            .map_or_else(|_| PrivateCaName::Other(arn.to_owned()), PrivateCaName::Arn);
+        let known = self.all.iter().find(|(_, origin)| origin.acm.as_ref() == Some(&ca));
+        if let Some((name, _)) = known {
+            return name.clone();
+        }
+        let others: BTreeSet<String> = self.all.keys().chain(taken).cloned().collect();
+        let name = self.one(&names::arn_authority(arn), arn, &others);
+        self.origin(&name).acm = Some(ca);
+        name
     }
 
     fn one(&mut self, text: &str, source: &str, taken: &BTreeSet<String>) -> String {

@@ -6,12 +6,12 @@ mod peers;
 use std::collections::{BTreeMap, BTreeSet};
 use std::iter;
 
-use super::authorities::{Authorities, Signer, list};
+use super::authorities::{Authorities, Origin, PrivateCaName, Signer, list};
 use super::graph::Graph;
 use super::identities::{Identities, in_domain};
 use super::names;
 use super::resources::{Certificate, Kind, Resources, Validation};
-use super::write::{AuthorityText, MeshText, ProxyText, Remarked};
+use super::write::{AuthorityKind, AuthorityText, MeshText, ProxyText, Remarked};
 use super::{Note, Options};
 use crate::identity::{NodeName, TrustDomain};
 
@@ -124,24 +124,39 @@ impl<'a> Translator<'a> {
             "App Mesh does not say who signs whom: an `authority` here is one that all peers accept."
                 .to_owned(),
         );
-        head.push(
-            "The authorities are new ones, made on first use. To go on with an old one:".to_owned(),
-        );
-        head.push("  NAME: { local: { certificate: FILE, key: FILE } }".to_owned());
+        let is_rented = |origin: &Origin| matches!(origin.acm, Some(PrivateCaName::Arn(_)));
+        let rented = self.authorities.all.values().filter(|origin| is_rented(origin)).count();
+        if rented < self.authorities.all.len() {
+            let which = if rented == 0 { "The authorities" } else { "Those without acmPca" };
+            head.push(format!(
+                "{which} are new ones, made on first use. To go on with an old one:"
+            ));
+            head.push("  NAME: { local: { certificate: FILE, key: FILE } }".to_owned());
+        }
         head
     }
 
     fn authorities(&self) -> Vec<AuthorityText> {
-        let text = |(name, origin): (&String, &super::authorities::Origin)| {
+        let text = |(name, origin): (&String, &Origin)| {
             let sources: Vec<_> = origin.sources.iter().cloned().collect();
             let mut remarks = Vec::new();
             if !sources.is_empty() {
                 remarks.push(format!("From {}.", sources.join(", ")));
             }
-            if origin.acm {
+            let acm_pca = match &origin.acm {
+                Some(PrivateCaName::Arn(arn)) => Some(AuthorityKind::AcmPca(arn.to_string())),
+                _ => None,
+            };
+            if acm_pca.is_some() {
                 remarks.push(
-                    "CHOOSE: a local CA stands in for this private CA of ACM; peers that trust \
-                     only the old one refuse it."
+                    "AWS signs, as before, and is paid for each certificate; `certctl config check \
+                     --online` asks whether it would."
+                        .to_owned(),
+                );
+            } else if origin.acm.is_some() {
+                remarks.push(
+                    "CHOOSE: this is no ARN of a private CA, so a local CA stands in for it; peers \
+                     that trust only the old one refuse it."
                         .to_owned(),
                 );
             } else if origin.sources.is_empty() && !self.said(name) {
@@ -155,9 +170,10 @@ impl<'a> Translator<'a> {
                     "CHOOSE: the roots of another trust domain; put them into this file."
                         .to_owned(),
                 );
-                format!("{name}_roots.pem")
+                AuthorityKind::TrustOnly(format!("{name}_roots.pem"))
             });
-            AuthorityText { name: name.clone(), remarks, trust_only }
+            let kind = trust_only.or(acm_pca).unwrap_or_default();
+            AuthorityText { name: name.clone(), remarks, kind }
         };
         self.authorities.all.iter().map(text).collect()
     }

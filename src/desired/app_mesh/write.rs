@@ -31,8 +31,19 @@ pub struct MeshText {
 pub struct AuthorityText {
     pub name: String,
     pub remarks: Vec<String>,
-    /// The file with its roots, where it can only be trusted.
-    pub trust_only: Option<String>,
+    pub kind: AuthorityKind,
+}
+
+/// Where an authority's key is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum AuthorityKind {
+    /// Here.
+    #[default]
+    Local,
+    /// At AWS: the CA's ARN.
+    AcmPca(String),
+    /// With others: the file with its roots.
+    TrustOnly(String),
 }
 
 /// A node or gateway.
@@ -85,10 +96,13 @@ impl MeshText {
         out.line(0, "authorities:");
         for authority in &self.authorities {
             out.remarks(1, &authority.remarks);
-            let kind = authority.trust_only.as_ref().map_or_else(
-                || "{}".to_owned(),
-                |file| format!("{{ trustOnly: {{ certificates: {} }} }}", scalar(file)),
-            );
+            let kind = match &authority.kind {
+                AuthorityKind::Local => "{}".to_owned(),
+                AuthorityKind::AcmPca(arn) => format!("{{ acmPca: {{ arn: {} }} }}", scalar(arn)),
+                AuthorityKind::TrustOnly(file) => {
+                    format!("{{ trustOnly: {{ certificates: {} }} }}", scalar(file))
+                }
+            };
             out.field(1, &scalar(&authority.name), &kind);
         }
         for (section, proxies) in
