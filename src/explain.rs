@@ -4,7 +4,7 @@
 
 use serde::Serialize;
 
-use crate::desired::{Admission, Caller, Desired, Identity, ListenerMode, TrustSet};
+use crate::desired::{Admission, Authority, Caller, Desired, Identity, ListenerMode, TrustSet};
 use crate::identity::AuthorityName;
 use crate::x509::key::KeyAlgorithm;
 
@@ -85,6 +85,7 @@ pub fn explain(desired: &Desired, from: &Identity, to: &Identity) -> Explanation
             list(&to.listener.trust)
         ));
     }
+    notes.extend(stand_ins(desired, from, to));
     Explanation {
         from: from.name.to_string(),
         to: to.name.to_string(),
@@ -92,6 +93,24 @@ pub fn explain(desired: &Desired, from: &Identity, to: &Identity) -> Explanation
         rules,
         notes,
     }
+}
+
+/// Which CA of several has signed is not in the mesh, and need not be.
+fn stand_ins(desired: &Desired, from: &Identity, to: &Identity) -> Option<String> {
+    let several = [from, to].into_iter().find_map(|node| {
+        let root = desired.root_of(&node.authority);
+        match desired.authorities.get(root) {
+            Some(Authority::AcmPca(remote)) if remote.cas.len() > 1 => Some((root, remote)),
+            _ => None,
+        }
+    });
+    several.map(|(name, remote)| {
+        let count = remote.cas.len();
+        format!(
+            "{name} is {count} CAs of AWS Private CA: whichever of them signs, whoever trusts \
+             {name} has the roots of all {count}"
+        )
+    })
 }
 
 fn calls(from: &Identity, to: &Identity, listed: bool) -> Rule {

@@ -340,3 +340,58 @@ fn authorities(
     }
     made
 }
+
+#[test]
+fn cas_at_aws_are_authorities_like_others_and_only_their_certificates_say_what_is_above_them() {
+    let ca = |number: u8| {
+        format!(
+            "{{arn: \"arn:aws:acm-pca:us-east-2:111122223333:certificate-authority/{number}\"}}"
+        )
+    };
+    let text = mesh(
+        &format!(
+            "rented: {{ acmPca: [{}, {}] }}, other: {{ acmPca: {} }}, own: {{ local: {{ parent: \
+             rented }} }}, here: {{}}",
+            ca(1),
+            ca(2),
+            ca(3)
+        ),
+        "front: { authority: rented, trust: [rented] }, blue: { authority: own, trust: [rented], \
+         callers: [front] }, green: { authority: other, trust: [rented, other], callers: [front] }, \
+         red: { authority: here, trust: [rented], callers: [front] }",
+    );
+    let blue = accepted(
+        &text,
+        "front",
+        "blue",
+        &[
+            "+ front trusts rented; blue is signed by own, which shares its root rented with rented",
+            "+ blue trusts rented; front is signed by rented",
+            "+ blue expects calls from front; front calls",
+        ],
+    );
+    let note = "rented is 2 CAs of AWS Private CA: whichever of them signs, whoever trusts rented \
+                has the roots of all 2";
+    assert_eq!(blue.notes, [note]);
+    refused(
+        &text,
+        "front",
+        "green",
+        &[
+            "- front trusts rented; green is signed by other; whether one leads to the other is in \
+             their certificates => look with `certctl verify`, or add other to front.trust",
+            "+ green trusts rented and other; front is signed by rented",
+            "+ green expects calls from front; front calls",
+        ],
+    );
+    refused(
+        &text,
+        "front",
+        "red",
+        &[
+            "- front trusts rented; red is signed by here => add here to front.trust",
+            "+ red trusts rented; front is signed by rented",
+            "+ red expects calls from front; front calls",
+        ],
+    );
+}
