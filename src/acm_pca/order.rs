@@ -72,12 +72,7 @@ impl Order for LeafOrder<'_> {
         let validity = self.profile.validity(now, ca.chain.validity());
         let validity = fitting(ca, validity, self.profile.lifetime, now)?;
         let template = ca.ca.template;
-        let request = match template {
-            LeafTemplate::EndEntity => signing_request::for_leaf(self.profile, self.key),
-            LeafTemplate::ApiPassthrough | LeafTemplate::BlankApiPassthrough => {
-                signing_request::for_key(self.profile, self.key)
-            }
-        }?;
+        let request = signing_request::for_leaf(self.profile, self.key)?;
         let names = |usages| Passthrough {
             common_name: self.profile.common_name().map(str::to_owned),
             uris: vec![self.profile.spiffe_id.to_string()],

@@ -24,16 +24,8 @@ pub enum SigningRequestError {
     NoRandomness,
 }
 
-/// A request for the key of a leaf whose names are said elsewhere. Its subject is the leaf's all
-/// the same: an authority that takes the subject from here then takes the right one.
-///
-/// # Errors
-/// When the key refuses.
-pub fn for_key(profile: &LeafProfile, key: &PrivateKey) -> Result<Vec<u8>, SigningRequestError> {
-    encode(leaf_subject(profile), Vec::new(), key)
-}
-
-/// A request for a leaf, with its names in it.
+/// A request for a leaf, with its names in it: also where they are said elsewhere, since AWS takes
+/// none that has neither a subject nor an alternative name (IssueCertificate, Csr).
 ///
 /// # Errors
 /// When the key refuses.
@@ -116,20 +108,21 @@ mod tests {
         for algorithm in [KeyAlgorithm::EcP256, KeyAlgorithm::EcP384, KeyAlgorithm::Rsa2048] {
             let key = PrivateKey::generate(algorithm).unwrap();
             let wanted = profile(&["front.example.org", "front"]);
-            for request in [for_key(&wanted, &key).unwrap(), for_leaf(&wanted, &key).unwrap()] {
-                let read = Request::parse(&request).unwrap();
-                assert_eq!(read.public_key().spki(), key.public().spki());
-                assert_eq!(spki(&request), Some(key.public().spki()));
-                assert_eq!(subject(&request).as_deref(), Some("CN=front.example.org"));
-            }
+            let request = for_leaf(&wanted, &key).unwrap();
+            let read = Request::parse(&request).unwrap();
+            assert_eq!(read.public_key().spki(), key.public().spki());
+            assert_eq!(spki(&request), Some(key.public().spki()));
+            assert_eq!(subject(&request).as_deref(), Some("CN=front.example.org"));
         }
     }
 
     #[test]
-    fn a_leaf_without_a_common_name_asks_for_no_subject() {
+    fn a_leaf_without_a_common_name_asks_for_no_subject_but_always_for_a_name() {
         let key = PrivateKey::generate(KeyAlgorithm::EcP256).unwrap();
-        let request = for_key(&profile(&[]), &key).unwrap();
+        let request = for_leaf(&profile(&[]), &key).unwrap();
         assert_eq!(subject(&request).as_deref(), Some(""));
+        let id = b"spiffe://example.org/front";
+        assert!(request.windows(id.len()).any(|window| window == id));
         assert!(Request::parse(&request).is_ok());
     }
 

@@ -14,7 +14,7 @@ fn asked(template: LeafTemplate, algorithm: KeyAlgorithm) -> IssueRequest {
 }
 
 #[test]
-fn each_template_gets_what_it_takes_and_no_more() {
+fn each_template_gets_the_names_where_it_takes_them_from() {
     for template in LeafTemplate::ALL {
         let request = asked(template, KeyAlgorithm::EcP256);
         assert_eq!(request.template, template.as_str());
@@ -24,8 +24,8 @@ fn each_template_gets_what_it_takes_and_no_more() {
         read.check_against(&profile("front"), &NodeName::parse("front").unwrap()).unwrap();
         let stranger = read.check_against(&profile("other"), &NodeName::parse("other").unwrap());
         assert!(stranger.is_err(), "{template:?}: the subject at least is there");
-        let is_uri_in_request = format!("{read:?}").contains("spiffe://example.org/front");
-        assert_eq!(is_uri_in_request, template == LeafTemplate::EndEntity, "{template:?}");
+        let has_uri = format!("{read:?}").contains("spiffe://example.org/front");
+        assert!(has_uri, "AWS takes no request without a name ({template:?})");
         match (template, request.passthrough) {
             (LeafTemplate::EndEntity, None) => {}
             (LeafTemplate::ApiPassthrough | LeafTemplate::BlankApiPassthrough, Some(names)) => {
