@@ -58,7 +58,8 @@ pub fn costs(desired: &Desired) -> Vec<Cost> {
             Cost {
                 authority: name.clone(),
                 at_first: u32::try_from(lifetimes.len()).unwrap_or(u32::MAX),
-                each_month: lifetimes.iter().copied().map(renewals).sum(),
+                // A sum of nothing is -0.
+                each_month: lifetimes.iter().copied().map(renewals).sum::<f64>() + 0.0,
                 price: ca.price_per_certificate,
                 most_each_hour: ca.max_certificates_per_hour,
             }
@@ -120,6 +121,16 @@ mod tests {
         assert!((cost.each_month - expected).abs() < 1e-9, "{}", cost.each_month);
         assert!((cost.monthly().unwrap() - expected / 2.0).abs() < 1e-9);
         assert!(!cost.is_braked());
+    }
+
+    #[test]
+    fn who_signs_nothing_costs_nothing() {
+        let text = "version: 1\ntrustDomain: d\nauthorities:\n  here: {}\n  a: {acmPca: {arn: \
+                    \"arn:aws:acm-pca:us-east-2:111122223333:certificate-authority/1\"}}\n\
+                    virtualNodes: {n: {authority: here}}\n";
+        let desired = MeshFile::read(Path::new("mesh.yaml"), text.as_bytes()).unwrap().desired;
+        let cost = &costs(&desired)[0];
+        assert_eq!((cost.at_first, cost.each_month.to_string().as_str()), (0, "0"));
     }
 
     #[test]

@@ -159,8 +159,9 @@ impl Bench<'_> {
         let help = || {
             let arn = &one.ca.arn;
             Some(format!(
-                "write there what `aws acm-pca get-certificate-authority-certificate \
-                 --certificate-authority-arn {arn} --output text` says, with `--region {}`",
+                "write there what `aws acm-pca get-certificate-authority-certificate --region {} \
+                 --certificate-authority-arn {arn} --output text` says with `--query Certificate`, \
+                 and with `--query CertificateChain` unless it is a root",
                 arn.region()
             ))
         };

@@ -162,6 +162,9 @@ impl CostLine {
         let Self {
             authority, certificates_at_first: first, certificates_per_month: monthly, ..
         } = self;
+        if *first == 0 {
+            return format!("{authority} signs nothing in this mesh\n");
+        }
         let price = match self.cost_per_month {
             Some(cost) => format!("{cost:.2} by its pricePerCertificate"),
             None => "it has no pricePerCertificate to say what that costs".to_owned(),
