@@ -23,18 +23,20 @@ DEBIAN_PROGRAMS := cc:gcc cc:libc6-dev curl:curl openssl:openssl $(PYTHON):pytho
 
 .PHONY: help
 help: ## Show this list
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 # Each shows one thing with real Envoys, and fails if it is not so.
-.PHONY: demo demo-files demo-echo
+.PHONY: demo demo-files demo-echo demo-acm-pca
 demo: DEMO := colorapp/demo
 demo: ## Watch an agent keep four real Envoys in certificates (certs-example/colorapp)
 demo-files: DEMO := colorapp/demo-files
 demo-files: ## The same with files that `certctl issue` writes
 demo-echo: DEMO := echo-blue-green/demo
 demo-echo: ## Watch a client shift from one CA's service to another's (certs-example/echo-blue-green)
-demo demo-files demo-echo: tools
-	@$(CARGO) build --locked --release
+demo-acm-pca: DEMO := acm-pca/demo
+demo-acm-pca: ## Watch two Envoys move to AWS Private CA, played by a stand-in (certs-example/acm-pca)
+demo demo-files demo-echo demo-acm-pca: tools
+	@$(CARGO) build --locked --release --bin certctl $(if $(findstring acm,$(DEMO)),--example acm-pca-fake)
 	@certs-example/$(DEMO)
 
 .PHONY: test
