@@ -8,6 +8,7 @@ mod fake;
 mod support;
 
 mod config_check;
+mod documents;
 mod sdk;
 
 mod moto;
