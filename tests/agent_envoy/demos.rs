@@ -53,6 +53,42 @@ fn a_client_shifts_from_one_ca_to_another() {
     );
 }
 
+#[cfg(feature = "acm-pca")]
+#[test]
+fn a_mesh_moves_to_aws_private_ca_and_pays_once() {
+    let shown = shown("acm-pca/demo");
+    in_order(
+        &shown,
+        &[
+            "nothing here reaches AWS",
+            "certctl config check -f mesh.yaml --online",
+            "mesh.yaml can be used, and holds at AWS",
+            "shop is signed by CN=ca_1,",
+            "the stock accepts clients of ca_1\n",
+            "shop:  { authority: rented,",
+            "shop is signed by CN=us-east-2",
+            "the stock accepts clients of ca_1, us-east-2, us-west-2\n",
+            "requests meanwhile, none failed",
+            "us-east-2: IssueCertificate: 1, certificates to pay for: 1\n",
+            "stock: { authority: rented,",
+            "kill -9 between IssueCertificate and the certificate",
+            "stock is signed by CN=us-east-2",
+            "the stock accepts clients of us-east-2, us-west-2\n",
+            "requests meanwhile, none failed",
+            "us-east-2: IssueCertificate: 2, certificates to pay for: 2\n",
+            "us-east-2 answers nobody",
+            "shop is signed by CN=us-west-2",
+            "shop is signed by CN=us-east-2",
+            "requests meanwhile, none failed",
+            "us-east-2: IssueCertificate: 3, certificates to pay for: 3\n",
+            "us-west-2: IssueCertificate: 1, certificates to pay for: 1\n",
+            "certctl ca list",
+            "ACTIVE",
+            "All as it should be.",
+        ],
+    );
+}
+
 #[test]
 fn issue_keeps_the_files_of_colorapp() {
     let shown = shown("colorapp/demo-files");
@@ -92,6 +128,7 @@ fn a_demo_fails_when_certctl_does() {
         ("colorapp/demo", "demo: the agent ended"),
         ("colorapp/demo-files", "demo: certctl issue failed"),
         ("echo-blue-green/demo", "demo: the agent ended"),
+        ("acm-pca/demo", "demo: certctl config check failed"),
     ] {
         let demo = demo(name, "/bin/false");
         assert_eq!(demo.status.code(), Some(1), "{name}");
@@ -113,7 +150,11 @@ fn demo(name: &str, certctl: &str) -> Output {
     // The scripts' own tool, looked for here so that its absence is told in one line.
     tools::system("curl");
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("certs-example");
+    let program = Path::new(env!("CARGO_BIN_EXE_certctl"));
+    let stand_in = program.with_file_name("examples").join("acm-pca-fake");
+    assert!(stand_in.exists(), "no {}: cargo build --example acm-pca-fake", stand_in.display());
     Command::new(examples.join(name))
+        .env("ACM_PCA_FAKE", stand_in)
         .env("CERTCTL", certctl)
         .env("ENVOY", tools::envoy())
         .stdin(Stdio::null())
