@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use super::record::{self, Kind};
 use super::{Damage, Held};
 use crate::files::{Directory, FileName, FilesError, Journal, framed};
-use crate::identity::NodeName;
+use crate::identity::{AuthorityName, NodeName};
 use crate::x509::certificate::Certificate;
 use crate::x509::credential::Credential;
 use crate::x509::key::PrivateKey;
@@ -58,19 +58,34 @@ impl Entry {
         let certificates = std::iter::once(chain.leaf()).chain(chain.issuers());
         let certificates = certificates.map(|certificate| certificate.der().as_ref());
         let parts: Vec<_> = std::iter::once(key.secret_pkcs8_der()).chain(certificates).collect();
-        Self::new(Kind::Credential, node, &parts)
+        Self::new(Kind::Credential, node.as_str(), &parts)
+    }
+
+    /// What a node's certificate in the making needs to be gone on with.
+    pub fn pending(node: &NodeName, pending: &[u8]) -> Self {
+        Self::new(Kind::Pending, node.as_str(), &[pending])
+    }
+
+    /// What was asked for the certificate of a CA of ours.
+    pub fn submission(authority: &AuthorityName, submission: &[u8]) -> Self {
+        Self::new(Kind::Submission, authority.as_str(), &[submission])
+    }
+
+    /// Nothing is asked for a CA of ours any more.
+    pub fn no_submission(authority: &AuthorityName) -> Self {
+        Self::new(Kind::Submission, authority.as_str(), &[])
     }
 
     /// Nothing of that kind is kept of the node any more.
     pub fn nothing(kind: Kind, node: &NodeName) -> Self {
-        Self::new(kind, node, &[])
+        Self::new(kind, node.as_str(), &[])
     }
 
-    fn new(kind: Kind, node: &NodeName, parts: &[&[u8]]) -> Self {
+    fn new(kind: Kind, name: &str, parts: &[&[u8]]) -> Self {
         Self {
-            key: (kind.number(), node.to_string()),
+            key: (kind.number(), name.to_owned()),
             is_something: !parts.is_empty(),
-            record: record::encode(kind, node.as_str(), parts),
+            record: record::encode(kind, name, parts),
         }
     }
 }
@@ -109,6 +124,42 @@ impl NodeStore {
         let reading = Reading::of(self.directory.journal(&journal()?)?);
         *book = Book::of(&reading);
         Ok(reading)
+    }
+
+    /// What is kept of a node's certificate in the making.
+    ///
+    /// # Errors
+    /// When the journal is there and cannot be read.
+    pub fn pending(&self, node: &NodeName) -> Result<Option<Zeroizing<Vec<u8>>>, FilesError> {
+        self.one((Kind::Pending.number(), node.to_string()))
+    }
+
+    /// What was asked for the certificate of a CA of ours.
+    ///
+    /// # Errors
+    /// When the journal is there and cannot be read.
+    pub fn submission(
+        &self,
+        authority: &AuthorityName,
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, FilesError> {
+        self.one((Kind::Submission.number(), authority.to_string()))
+    }
+
+    /// What is kept in one part. Nothing is read where it is known to be nothing.
+    fn one(&self, key: Key) -> Result<Option<Zeroizing<Vec<u8>>>, FilesError> {
+        let mut book = self.book();
+        if book.is_known && !book.sizes.contains_key(&key) {
+            return Ok(None);
+        }
+        let reading = Reading::of(self.directory.journal(&journal()?)?);
+        *book = Book::of(&reading);
+        let parts = reading.parts(&key);
+        Ok(parts.and_then(|parts| Some(Zeroizing::new(parts.first()?.to_vec()))))
+    }
+
+    /// Whether anything of that kind is kept of the node, as far as that is known.
+    pub fn is_kept(&self, kind: Kind, node: &NodeName) -> bool {
+        self.book().sizes.contains_key(&(kind.number(), node.to_string()))
     }
 
     /// Keeps all of these durably. Of one kind and node, the last counts.
@@ -227,14 +278,14 @@ impl Reading {
     /// What is kept of a node's key and chain. Certificates that are among `known` need not be
     /// parsed: thousands of nodes have the same ones above them.
     pub fn credential(&self, node: &NodeName, known: &[Certificate]) -> Held {
-        match self.parts(Kind::Credential, node) {
+        match self.parts(&(Kind::Credential.number(), node.to_string())) {
             None => Held::Nothing,
             Some(parts) => pair(&parts, known).unwrap_or_else(Held::Damaged),
         }
     }
 
-    fn parts(&self, kind: Kind, node: &NodeName) -> Option<Vec<&[u8]>> {
-        let number = self.latest.get(&(kind.number(), node.to_string()))?;
+    fn parts(&self, key: &Key) -> Option<Vec<&[u8]>> {
+        let number = self.latest.get(key)?;
         Some(record::decode(self.journal.record(*number)?)?.parts)
     }
 }

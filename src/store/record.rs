@@ -6,18 +6,24 @@
 
 use zeroize::Zeroizing;
 
-/// What a record keeps of a node. Numbers are never used again for something else; a record of a
+/// What a record keeps of a node, or of an authority of ours. Numbers are never used again for something else; a record of a
 /// number that this release does not know is kept as it is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Kind {
     /// A key (PKCS#8) and its chain, the leaf first, a part for each; all in DER.
     Credential,
+    /// A key and what was asked for it of an authority that is paid, in one part.
+    Pending,
+    /// What was asked for the CA of that name, in one part.
+    Submission,
 }
 
 impl Kind {
     pub(super) fn number(self) -> u8 {
         match self {
             Self::Credential => 1,
+            Self::Pending => 2,
+            Self::Submission => 3,
         }
     }
 }

@@ -153,7 +153,7 @@ fn a_key_of_another_credential_is_damage_and_no_key_is_shown() {
     let key = front.key().to_der();
     let parts = [key.secret_pkcs8_der(), blue.leaf().der().as_ref()];
     let name = node_name("front");
-    let made = Entry::new(Kind::Credential, &name, &parts);
+    let made = Entry::new(Kind::Credential, name.as_str(), &parts);
     store.save(&[made]).unwrap();
     let reading = store.read([&name]).unwrap();
     let Held::Damaged(damage) = reading.credential(&name, &[]) else { panic!("it is taken") };
