@@ -17,6 +17,12 @@ pub const FIRST_RETRY: Duration = Duration::from_millis(500);
 /// What the time between attempts grows to, a fifth more or less.
 pub const LONGEST_RETRY: Duration = Duration::from_secs(150);
 
+/// How soon a first failure that was paid for is followed by another attempt, and what the time
+/// between them grows to; the same fifth more or less.
+pub const FIRST_PAID_RETRY: Duration = Duration::from_secs(60);
+/// See [`FIRST_PAID_RETRY`].
+pub const LONGEST_PAID_RETRY: Duration = Duration::from_secs(3_600);
+
 /// The failures in a row that are told of one by one; later ones now and then, about once an hour.
 const TOLD_ONE_BY_ONE: u32 = 10;
 const TOLD_EVERY: u32 = 24;
@@ -142,8 +148,22 @@ impl Schedule {
     /// The work failed. `left` is how long what there is remains good; none where there is nothing
     /// good.
     pub fn failed(&mut self, now: &Moment, left: Option<Duration>) -> Retry {
+        self.fail(now, left, (FIRST_RETRY, LONGEST_RETRY))
+    }
+
+    /// The work failed, and was paid for: it is tried again, but not soon.
+    pub fn failed_at_a_cost(&mut self, now: &Moment, left: Option<Duration>) -> Retry {
+        self.fail(now, left, (FIRST_PAID_RETRY, LONGEST_PAID_RETRY))
+    }
+
+    fn fail(
+        &mut self,
+        now: &Moment,
+        left: Option<Duration>,
+        bounds: (Duration, Duration),
+    ) -> Retry {
         self.failures = self.failures.saturating_add(1);
-        let after = put_off(self.failures, left, self.seed);
+        let after = put_off(self.failures, left, bounds, self.seed);
         self.phase = Phase::Failed { retry_at: now.instant() + after };
         let tell = self.failures <= TOLD_ONE_BY_ONE || self.failures.is_multiple_of(TOLD_EVERY);
         Retry { after, tell }
@@ -153,12 +173,17 @@ impl Schedule {
 /// How long to wait after so many failures in a row: twice as long each time, a fifth more or less,
 /// and, as the end nears, at most half of what is left, so that there is always another attempt
 /// before it.
-fn put_off(failures: u32, left: Option<Duration>, seed: u64) -> Duration {
+fn put_off(
+    failures: u32,
+    left: Option<Duration>,
+    (first, longest): (Duration, Duration),
+    seed: u64,
+) -> Duration {
     let doublings = failures.saturating_sub(1).min(20);
-    let whole = FIRST_RETRY.saturating_mul(1 << doublings).min(LONGEST_RETRY);
+    let whole = first.saturating_mul(1 << doublings).min(longest);
     let drawn = whole.mul_f64(0.8 + 0.4 * unit(seed.wrapping_add(u64::from(failures))));
     match left {
-        Some(left) => drawn.min((left / 2).max(FIRST_RETRY)),
+        Some(left) => drawn.min((left / 2).max(first)),
         None => drawn,
     }
 }
@@ -242,6 +267,20 @@ mod tests {
         assert_eq!(schedule.wake(), Wake::At(due));
         assert!(!schedule.wake().is_over(&now));
         assert!(Wake::At(now.wall()).is_over(&now));
+    }
+
+    #[test]
+    fn what_was_paid_for_is_tried_again_but_a_few_times_in_an_hour() {
+        let (mut schedule, mut within) = (Schedule::new(1), Duration::ZERO);
+        let day = Duration::from_secs(86_400);
+        let mut tries = 0;
+        while within < day {
+            within += schedule.failed_at_a_cost(&now(), None).after;
+            tries += 1;
+        }
+        assert!((20..40).contains(&tries), "{tries} in a day");
+        let after = schedule.failed_at_a_cost(&now(), Some(seconds(10.0))).after;
+        assert_eq!(after, FIRST_PAID_RETRY, "not faster as the end nears");
     }
 
     #[test]

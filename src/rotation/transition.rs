@@ -29,6 +29,7 @@ mod report;
 mod round;
 mod settle;
 mod shrink;
+mod spreading;
 
 use anchors::{Id, Table};
 use evidence::{Evidence, Known, Returning};
@@ -130,6 +131,9 @@ pub struct Plan {
     pub publish: Vec<NodeName>,
     /// The nodes that are not to be signed by the authority that is wanted, yet.
     pub held: IndexMap<NodeName, Held>,
+    /// The roots, of authorities that sign under several, that not everybody has yet who is to
+    /// accept them.
+    pub spreading: Vec<Certificate>,
     /// What moves, for people to see; in mesh order, a node's certificate before its roots.
     pub transitions: Vec<Transition>,
     /// What an operator should hear of now, once.
@@ -254,6 +258,7 @@ impl Transitions {
         let evidence = Evidence::new(facts, is_busy, (&returning, returned_by), now);
         self.settle(&mut round, &evidence);
         self.settle_names(&mut round, &evidence);
+        round.plan.spreading = self.spreading();
         self.drain(&mut round, &evidence);
         self.move_certificates(&mut round, &evidence);
         self.shrink(&mut round);
