@@ -252,6 +252,11 @@ impl Authority {
         &self.name
     }
 
+    /// Its key.
+    pub fn key(&self) -> &PrivateKey {
+        self.issuer.key()
+    }
+
     /// The algorithm of its key.
     pub fn key_algorithm(&self) -> KeyAlgorithm {
         self.issuer.key().algorithm()
@@ -298,7 +303,8 @@ impl Authority {
     }
 }
 
-fn ca_profile(
+/// What the certificate of a CA is to say.
+pub fn ca_profile(
     wanted: &LocalAuthority,
     clock_skew: std::time::Duration,
     path_length: Option<u8>,

@@ -284,6 +284,11 @@ impl Listener {
 }
 
 impl Desired {
+    /// Whether an authority's keys are at AWS.
+    pub fn is_remote(&self) -> bool {
+        self.authorities.values().any(|authority| matches!(authority, Authority::AcmPca(_)))
+    }
+
     /// The SPIFFE IDs of those whom `identity` expects to call it; none where it names none.
     pub fn callers_of(&self, identity: &Identity) -> Option<Vec<SpiffeId>> {
         let id = |caller: &Caller| match caller {

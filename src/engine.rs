@@ -12,6 +12,7 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio::sync::{Notify, mpsc, watch};
 
+use crate::acm_pca::{self, Pool};
 use crate::boards::{Deliveries, Demand};
 use crate::desired::Desired;
 use crate::files::FilesError;
@@ -20,11 +21,14 @@ pub use crate::rotation::transition::Audience;
 use crate::snapshot::Publisher;
 use crate::time::Clock;
 
+mod attempts;
+mod errands;
 mod failing;
 mod handle;
 mod issuing;
 mod keeping;
 mod observer;
+mod outages;
 mod preparation;
 mod report;
 mod run;
@@ -33,6 +37,7 @@ mod state;
 mod status;
 mod timers;
 mod trust;
+mod turns;
 mod work;
 
 pub use handle::{Commands, Handle};
@@ -84,8 +89,10 @@ pub struct Options {
     pub clock_changed: Arc<Notify>,
     /// Who makes credentials.
     pub issuing: Arc<dyn Issuing>,
-    /// How many are in the making at once, at most.
+    /// How many are in the making here at once, at most.
     pub at_once: usize,
+    /// The way to AWS, for authorities that are there.
+    pub pool: Pool,
     /// Who waits.
     pub demand: Demand,
     /// Who has accepted what.
@@ -116,6 +123,7 @@ impl Options {
             clock_changed: Arc::default(),
             issuing: Arc::new(Local),
             at_once: std::thread::available_parallelism().map_or(1, usize::from),
+            pool: Pool::new(acm_pca::connect(), Clock::system()),
             demand: Demand::default(),
             deliveries: Deliveries::default(),
             settle_within: Duration::from_secs(3_600),

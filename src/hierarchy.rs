@@ -8,29 +8,34 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
-use crate::authority::{Authority, CaChain, check_valid};
+use crate::authority::{Authority, CaChain};
 use crate::desired::layout;
-use crate::desired::{self, Desired, ImportedAuthority, LocalAuthority};
+use crate::desired::{self, Desired, LocalAuthority};
 use crate::files::{FileName, FilesError};
 use crate::identity::AuthorityName;
-use crate::store::{Reader, read_foreign, read_passphrase};
+use crate::store::{Reader, read_foreign};
 use crate::time::OffsetDateTime;
 use crate::x509::certificate::Certificate;
 use crate::x509::key::PrivateKey;
 use crate::x509::printable::printable;
 
+mod descriptions;
 mod due;
+mod errand;
 mod failure;
 mod keys;
+mod loading;
 mod making;
 mod notes;
+mod remote;
 mod signer;
 
-use due::outdated;
+pub use errand::{Errand, ErrandError, Means, Outcome, SignedCa};
 pub use failure::AuthorityFailure;
 use keys::Keys;
-use notes::unrenewable;
-pub use signer::signer;
+use loading::load_imported;
+pub use remote::Remote;
+pub use signer::{Signer, signer};
 
 /// What is there of an authority.
 #[derive(Debug)]
@@ -44,6 +49,13 @@ pub enum State {
         /// Whether there is a certificate to be replaced.
         why: Making,
     },
+    /// Its key is here, and the authority above, which is at AWS, is yet to sign for it.
+    Awaiting {
+        /// Its key.
+        key: Arc<PrivateKey>,
+        /// Whether there is a certificate to be replaced.
+        why: Making,
+    },
     /// Its certificates are known, but it cannot sign.
     Mute {
         /// Its certificates.
@@ -51,6 +63,8 @@ pub enum State {
         /// Why it cannot sign.
         why: Arc<AuthorityFailure>,
     },
+    /// Its keys are at AWS, where it signs as soon as one of its CAs is known.
+    Remote(Remote),
     /// It is trusted only; these are its roots.
     TrustOnly(Vec<Certificate>),
     /// Nothing of it can be used.
@@ -77,7 +91,8 @@ impl State {
             Self::Ready(authority) => Some(std::slice::from_ref(authority.root())),
             Self::Mute { certificates, .. } => Some(std::slice::from_ref(certificates.root())),
             Self::TrustOnly(roots) => Some(roots),
-            Self::ToMake { .. } | Self::Failed(_) => None,
+            Self::Remote(remote) => Some(remote.roots()).filter(|roots| !roots.is_empty()),
+            Self::Awaiting { .. } | Self::ToMake { .. } | Self::Failed(_) => None,
         }
     }
 }
@@ -122,8 +137,16 @@ impl Authorities {
             let state = this
                 .load_one(desired, name, (read, keys), now)
                 .unwrap_or_else(|failure| State::Failed(Arc::new(failure)));
-            if let State::Ready(authority) = &state {
-                this.note_end(desired, authority, now);
+            match &state {
+                State::Ready(authority) => {
+                    this.note_end(desired, name, authority.certificates(), now);
+                }
+                State::Remote(remote) => {
+                    for chain in remote.chains() {
+                        this.note_end(desired, name, chain, now);
+                    }
+                }
+                _ => {}
             }
             this.states.insert(name.clone(), state);
         }
@@ -147,7 +170,9 @@ impl Authorities {
                 self.load_local(desired, own, read, key, now)
             }
             desired::Authority::Imported(imported) => load_imported(name, imported, keys, now),
-            desired::Authority::AcmPca(_) => Err(AuthorityFailure::NotMade),
+            desired::Authority::AcmPca(remote) => {
+                self.load_remote(name, remote, read).map(State::Remote)
+            }
             desired::Authority::TrustOnly(partner) => {
                 let file = printable(&partner.certificates.display().to_string());
                 let roots = Certificate::all_from_pem(&read_foreign(&partner.certificates)?)
@@ -158,74 +183,10 @@ impl Authorities {
         }
     }
 
-    fn load_local(
-        &mut self,
-        desired: &Desired,
-        (name, wanted): (&AuthorityName, &LocalAuthority),
-        read: &Reader<'_>,
-        key: Result<Option<PrivateKey>, AuthorityFailure>,
-        now: OffsetDateTime,
-    ) -> Result<State, AuthorityFailure> {
-        let file = layout::authority_certificate(name);
-        let own = match read(&FileName::parse(file.clone())?)? {
-            None => {
-                let key = match key {
-                    Err(AuthorityFailure::KeyUnread) => None,
-                    key => key?,
-                };
-                return Ok(State::ToMake { key, why: Making::New });
-            }
-            Some(text) => first_certificate(text.as_bytes(), &file)?,
-        };
-        let key = key.and_then(|key| {
-            let key_file = layout::authority_key(name);
-            key.ok_or(AuthorityFailure::KeyMissing { certificate: file.clone(), key: key_file })
-        });
-        let mut chain = vec![own];
-        if let Some(parent) = &wanted.parent {
-            match &self.states[parent] {
-                State::Ready(above) => {
-                    // Without its key it stays as it is, for as long as it lasts.
-                    if let Some(why) = outdated(desired, name, &chain[0], above, now)
-                        && key.is_ok()
-                    {
-                        return Ok(State::ToMake { key: key.ok(), why });
-                    }
-                    chain.extend_from_slice(above.chain());
-                }
-                State::Mute { certificates, .. } => {
-                    self.notes.extend(unrenewable(desired, (name, parent), &chain[0], now));
-                    chain.extend_from_slice(certificates.certificates());
-                }
-                State::TrustOnly(_) => {
-                    let (parent, cause) = (parent.clone(), Arc::new(AuthorityFailure::TrustOnly));
-                    return Err(AuthorityFailure::Parent { parent, cause });
-                }
-                State::ToMake { .. } => {
-                    return Ok(State::ToMake { key: Some(key?), why: Making::Changed });
-                }
-                State::Failed(cause) => {
-                    let (parent, cause) = (parent.clone(), Arc::clone(cause));
-                    return Err(AuthorityFailure::Parent { parent, cause });
-                }
-            }
-        }
-        let (certificates, key) = match (CaChain::new(chain), key) {
-            (Ok(certificates), key) => (certificates, key),
-            (Err(cause), Ok(_)) => return Err(AuthorityFailure::Unusable { file, cause }),
-            (Err(_), Err(why)) => return Err(why),
-        };
-        let state = state_of(name, key, certificates, &file, now)?;
-        if let State::Ready(authority) = &state {
-            self.note_differences(desired, wanted, authority);
-        }
-        Ok(state)
-    }
-
     /// What is to be made, or signed anew, and why.
     pub fn to_make(&self) -> Vec<(AuthorityName, Making)> {
         let to_make = self.states.iter().filter_map(|(name, state)| match state {
-            State::ToMake { why, .. } => Some((name.clone(), *why)),
+            State::Awaiting { why, .. } | State::ToMake { why, .. } => Some((name.clone(), *why)),
             _ => None,
         });
         to_make.collect()
@@ -274,12 +235,18 @@ impl Authorities {
     }
 
     /// The authority of that name if it can sign by now, or why it cannot.
-    pub fn signer(&self, name: &AuthorityName) -> Result<&Arc<Authority>, Arc<AuthorityFailure>> {
+    pub fn signer(&self, name: &AuthorityName) -> Result<Signer, Arc<AuthorityFailure>> {
         match &self.states[name] {
-            State::Ready(authority) => Ok(authority),
+            State::Ready(authority) => Ok(Signer::Here(Arc::clone(authority))),
+            State::Remote(remote) => match remote.authority() {
+                Some(authority) => Ok(Signer::Remote(Arc::clone(authority))),
+                None => Err(Arc::new(AuthorityFailure::NotDescribed)),
+            },
             State::Mute { why, .. } | State::Failed(why) => Err(Arc::clone(why)),
             State::TrustOnly(_) => Err(Arc::new(AuthorityFailure::TrustOnly)),
-            State::ToMake { .. } => Err(Arc::new(AuthorityFailure::NotMade)),
+            State::Awaiting { .. } | State::ToMake { .. } => {
+                Err(Arc::new(AuthorityFailure::NotMade))
+            }
         }
     }
 
@@ -292,71 +259,43 @@ impl Authorities {
     }
 
     /// The certificates of the authority of that name, whether it can sign or not: enough to see
-    /// whether what it signed before is still right.
-    pub fn certificates(&self, name: &AuthorityName) -> Result<&CaChain, Arc<AuthorityFailure>> {
+    /// whether what it signed before is still right. Of one with several CAs, those of the one that
+    /// issued `leaf`, or of the preferred one where none did.
+    pub fn certificates(
+        &self,
+        name: &AuthorityName,
+        leaf: Option<&Certificate>,
+    ) -> Result<&CaChain, Arc<AuthorityFailure>> {
         match &self.states[name] {
+            State::Ready(authority) => Ok(authority.certificates()),
             State::Mute { certificates, .. } => Ok(certificates),
-            _ => self.signer(name).map(|authority| authority.certificates()),
+            State::Remote(remote) => {
+                let issued = leaf.and_then(|leaf| {
+                    remote.chains().iter().find(|chain| leaf.names_as_issuer(chain.own()))
+                });
+                let chain = issued.or(remote.chains().first());
+                chain.ok_or_else(|| Arc::new(AuthorityFailure::NotDescribed))
+            }
+            State::Failed(why) => Err(Arc::clone(why)),
+            State::TrustOnly(_) => Err(Arc::new(AuthorityFailure::TrustOnly)),
+            State::Awaiting { .. } | State::ToMake { .. } => {
+                Err(Arc::new(AuthorityFailure::NotMade))
+            }
         }
     }
-}
 
-fn load_imported(
-    name: &AuthorityName,
-    imported: &ImportedAuthority,
-    keys: Keys,
-    now: OffsetDateTime,
-) -> Result<State, AuthorityFailure> {
-    let file = printable(&imported.certificate.display().to_string());
-    let chain = Certificate::all_from_pem(&read_foreign(&imported.certificate)?)
-        .map_err(|cause| AuthorityFailure::Certificate { file: file.clone(), cause })?;
-    let key = || {
-        let passphrase = imported.passphrase_file.as_deref().map(read_passphrase).transpose()?;
-        let passphrase = passphrase.as_ref().map(|passphrase| passphrase.as_slice());
-        PrivateKey::from_pem(&read_foreign(&imported.key)?, passphrase).map_err(|cause| {
-            AuthorityFailure::Key { file: printable(&imported.key.display().to_string()), cause }
-        })
-    };
-    let certificates = CaChain::new(chain)
-        .map_err(|cause| AuthorityFailure::Unusable { file: file.clone(), cause })?;
-    // One that has ended was brought in vain: it is refused as a signer, and trusted as it was.
-    let key = match check_valid(certificates.certificates(), now) {
-        Ok(()) if keys == Keys::Unread => Err(AuthorityFailure::KeyUnread),
-        Ok(()) => key(),
-        Err(cause) => Err(AuthorityFailure::Unusable { file: file.clone(), cause }),
-    };
-    state_of(name, key, certificates, &file, now)
-}
-
-/// What an authority is good for with this key, or without it; `file` holds its certificate.
-/// Without its key, its root goes on being trusted and its leaves being good, and a root's key may
-/// well be kept elsewhere.
-fn state_of(
-    name: &AuthorityName,
-    key: Result<PrivateKey, AuthorityFailure>,
-    certificates: CaChain,
-    file: &str,
-    now: OffsetDateTime,
-) -> Result<State, AuthorityFailure> {
-    let not_before = certificates.validity().not_before;
-    let key = key.and_then(|key| match now < not_before {
-        true => Err(AuthorityFailure::NotYetValid { file: file.to_owned(), not_before }),
-        false => Ok(key),
-    });
-    match key {
-        Ok(key) => {
-            let unusable = |cause| AuthorityFailure::Unusable { file: file.to_owned(), cause };
-            let authority = Authority::with(name.clone(), key, certificates).map_err(unusable)?;
-            Ok(State::Ready(Arc::new(authority)))
+    /// The certificates of every CA that signs as this authority, as far as they are known.
+    pub fn chains(&self, name: &AuthorityName) -> &[CaChain] {
+        match &self.states[name] {
+            State::Ready(authority) => std::slice::from_ref(authority.certificates()),
+            State::Mute { certificates, .. } => std::slice::from_ref(certificates),
+            State::Remote(remote) => remote.chains(),
+            State::Awaiting { .. }
+            | State::Failed(_)
+            | State::ToMake { .. }
+            | State::TrustOnly(_) => &[],
         }
-        Err(why) => Ok(State::Mute { certificates, why: Arc::new(why) }),
     }
-}
-
-fn first_certificate(text: &[u8], file: &str) -> Result<Certificate, AuthorityFailure> {
-    let mut certificates = Certificate::all_from_pem(text)
-        .map_err(|cause| AuthorityFailure::Certificate { file: file.to_owned(), cause })?;
-    Ok(certificates.swap_remove(0))
 }
 
 /// How many CAs stand above an authority.

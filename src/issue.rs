@@ -4,22 +4,25 @@
 //! files together. Level-triggered: running it twice, or half and then again, ends in the same
 //! place. A failure of one authority or node leaves what it has untouched and stops no other.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 use thiserror::Error;
 
+use crate::authority::Authority;
 use crate::desired::problem::nearest;
 use crate::desired::{Desired, Identity};
 use crate::files::{Directory, DirectoryOptions, FileSpec, FilesError, Layout, Recovered, View};
-use crate::hierarchy::{Authorities, Making};
+use crate::hierarchy::{Authorities, Making, Signer, State};
 use crate::identity::{AuthorityName, NodeName};
 use crate::provisioning::provision;
 use crate::rotation::{Decision, Reason, Renewal, decide, profile, renewal};
 use crate::store::{Held, NodeFiles, Reader, UnknownAccount, access, directory_options, reader};
 use crate::time::{OffsetDateTime, rfc3339};
+use crate::x509::certificate::Certificate;
 use crate::x509::credential::Credential;
 use crate::x509::key::KeyAlgorithm;
 
@@ -28,10 +31,13 @@ mod contents;
 mod distrust;
 mod node;
 mod remarks;
+mod remote;
 mod report;
 mod trust;
 
 use node::{Node, NodeFailure, Work};
+use remote::Asked;
+pub use remote::Remote;
 pub use report::{Action, AuthorityLine, CertificateLine, NodeLine, Report, TrustChange};
 
 /// Why a run could not begin or end. What one authority or node lacks is in the [`Report`].
@@ -91,6 +97,8 @@ pub struct Order<'a> {
     pub force: &'a [NodeName],
     /// The moment of the run.
     pub now: OffsetDateTime,
+    /// The way to AWS, where the mesh has authorities there.
+    pub remote: Option<&'a Remote>,
 }
 
 /// What a run tells while it goes on. Called from several threads.
@@ -110,7 +118,7 @@ impl Order<'_> {
         self.check()?;
         let output = View::open(self.output)?;
         let state = View::open(self.state)?;
-        let (mut report, files) =
+        let Run { mut report, files, .. } =
             self.run(&reader(output.as_ref()), &reader(state.as_ref()), None, &|_, _| ())?;
         report.dry_run = true;
         // What was made is thrown away, so that its serial number will never be seen again.
@@ -136,15 +144,17 @@ impl Order<'_> {
         let (output, apart) = self.lock(progress)?;
         let state = apart.as_ref().unwrap_or(&output);
         let reading = output.reading()?;
-        let (mut report, files) = self.run(
+        let Run { mut report, files, remote } = self.run(
             &|name| reading.read(name),
             &|name| state.read(name),
             Some(state),
             &|done, of| progress.made(done, of),
         )?;
         report.count(&output.publish(&files)?);
+        report.notes.extend(self.forget_pendings(&remote, state));
         report.notes.extend(recovery(output.recovered()).map(str::to_owned));
-        let warnings = output.warnings().iter().chain(apart.iter().flat_map(Directory::warnings));
+        let directories = std::iter::once(&output).chain(&apart);
+        let warnings = directories.flat_map(|directory| directory.warnings());
         report.notes.extend(warnings.map(ToString::to_string));
         Ok(report)
     }
@@ -152,8 +162,9 @@ impl Order<'_> {
     /// Opens the output directory and, where it is another one, that of the authorities. Always in
     /// the order of their real paths, so that no two runs wait for each other with the roles of
     /// the two exchanged; hence both are made before either is locked.
-    fn lock(&self, progress: &dyn Progress) -> Result<(Directory, Option<Directory>), IssueError> {
-        let open = |path, options| Directory::open(path, options, || progress.waiting(path));
+    fn lock(&self, progress: &dyn Progress) -> Result<(Shared, Option<Shared>), IssueError> {
+        let open =
+            |path, options| Directory::open(path, options, || progress.waiting(path)).map(Arc::new);
         let keys = DirectoryOptions::new(Layout::Flat);
         Directory::make(self.output, self.options())?;
         Directory::make(self.state, keys)?;
@@ -174,19 +185,33 @@ impl Order<'_> {
         &self,
         read_output: &Reader<'_>,
         read_state: &Reader<'_>,
-        state: Option<&Directory>,
+        state: Option<&Shared>,
         made: &(dyn Fn(usize, usize) + Sync),
-    ) -> Result<(Report, Vec<FileSpec>), IssueError> {
-        let mut authorities = Authorities::load(self.desired, read_state, self.now);
-        if self.state_is_apart() {
-            authorities.stop_those_elsewhere(read_output, self.output, self.state)?;
+    ) -> Result<Run, IssueError> {
+        let load = || -> Result<Authorities, IssueError> {
+            let mut authorities = Authorities::load(self.desired, read_state, self.now);
+            if self.state_is_apart() {
+                authorities.stop_those_elsewhere(read_output, self.output, self.state)?;
+            }
+            Ok(authorities)
+        };
+        let mut authorities = load()?;
+        let mut to_make = authorities.to_make();
+        let directory = state.map(|state| &**state);
+        let mut made_files = authorities.make(self.desired, directory, self.now);
+        let mut asked = Asked::default();
+        while let Some(state) = state
+            && self.ask(&authorities, state, &mut asked)
+        {
+            authorities = load()?;
+            made_files += authorities.make(self.desired, directory, self.now);
         }
-        let to_make = authorities.to_make();
-        let made_files = authorities.make(self.desired, state, self.now);
-        let mut nodes = self.look(&authorities, read_output);
-        self.issue(&authorities, &mut nodes, state.is_none(), made);
-        let mut report = self.report(&authorities, &to_make, &nodes);
+        to_make.append(&mut asked.signed);
+        let mut nodes = self.look(&authorities, read_output, state.is_none());
+        self.issue(&authorities, &mut nodes, state, made);
+        let mut report = self.report(&authorities, (&to_make, &asked.failures), &nodes);
         report.files_written = made_files;
+        report.notes.extend(asked.notes(&authorities));
         let mut trust_files = self.look_at_trust(&authorities, read_output)?;
         self.describe_trust(&mut report, &mut trust_files, &nodes);
         report.notes.extend(self.note_unsigned(&authorities, &nodes));
@@ -195,7 +220,12 @@ impl Order<'_> {
         report.left_over = self.left_over();
         report.notes.extend(self.note_distrust(&authorities, &report.left_over, read_output));
         let files = self.files(&authorities, &nodes, trust_files)?;
-        Ok((report, files))
+        let made = nodes.iter().filter(|node| matches!(node.work, Work::Made { .. }));
+        let names = made
+            .map(|node| node.identity)
+            .filter(|identity| matches!(authorities.states[&identity.authority], State::Remote(_)));
+        let remote = names.map(|identity| identity.name.clone()).collect();
+        Ok(Run { report, files, remote })
     }
 
     fn check(&self) -> Result<(), IssueError> {
@@ -225,15 +255,21 @@ impl Order<'_> {
     }
 
     /// Decides about every node.
-    fn look<'a>(&'a self, authorities: &Authorities, read: &Reader<'_>) -> Vec<Node<'a>> {
+    fn look<'a>(
+        &'a self,
+        authorities: &Authorities,
+        read: &Reader<'_>,
+        rehearsal: bool,
+    ) -> Vec<Node<'a>> {
         let forced: BTreeSet<_> = self.force.iter().collect();
         let identities: Vec<_> = self.desired.identities.values().collect();
         identities
             .par_iter()
             .map(|identity| {
                 let forced = forced.contains(&identity.name);
-                let work =
-                    self.look_at(identity, forced, authorities, read).unwrap_or_else(Work::Failed);
+                let work = self
+                    .look_at(identity, (forced, rehearsal), authorities, read)
+                    .unwrap_or_else(Work::Failed);
                 Node { identity, work }
             })
             .collect()
@@ -242,7 +278,7 @@ impl Order<'_> {
     fn look_at(
         &self,
         identity: &Identity,
-        forced: bool,
+        (forced, rehearsal): (bool, bool),
         authorities: &Authorities,
         read: &Reader<'_>,
     ) -> Result<Work, NodeFailure> {
@@ -250,7 +286,15 @@ impl Order<'_> {
         let held = files.held(&identity.files.base);
         files.refuse_a_ca(&identity.files.base, &held)?;
         let (leaf, had) = (held.leaf().cloned(), !matches!(held, Held::Nothing));
-        let authority = authorities.certificates(&identity.authority)?;
+        let spki = leaf.as_ref().map(|leaf| leaf.spki().to_vec());
+        let authority = match authorities.certificates(&identity.authority, leaf.as_ref()) {
+            Err(why) if rehearsal && why.is_not_yet() => {
+                let held = leaf.as_ref().map(Certificate::issuer);
+                let reason = held.map_or(Reason::New, |held| Reason::Authority { held });
+                return Ok(Work::Due { reason, had, held: spki });
+            }
+            authority => authority?,
+        };
         let profile = profile(self.desired, identity);
         let decision = if forced {
             Decision::Issue(Reason::Forced)
@@ -261,8 +305,8 @@ impl Order<'_> {
             (Decision::Keep(renewal), Some(leaf)) => {
                 Work::Kept { files, leaf: Box::new(leaf), renewal }
             }
-            (Decision::Keep(_), None) => Work::Due { reason: Reason::New, had },
-            (Decision::Issue(reason), _) => Work::Due { reason, had },
+            (Decision::Keep(_), None) => Work::Due { reason: Reason::New, had, held: spki },
+            (Decision::Issue(reason), _) => Work::Due { reason, had, held: spki },
         })
     }
 
@@ -271,36 +315,38 @@ impl Order<'_> {
         &self,
         authorities: &Authorities,
         nodes: &mut [Node<'_>],
-        rehearsal: bool,
+        state: Option<&Shared>,
         progress: &(dyn Fn(usize, usize) + Sync),
     ) {
         let of = nodes.iter().filter(|node| matches!(node.work, Work::Due { .. })).count();
         let done = AtomicUsize::new(0);
+        let made = || progress(done.fetch_add(1, Ordering::Relaxed) + 1, of);
         nodes.par_iter_mut().for_each(|node| {
             let Work::Due { .. } = node.work else { return };
+            let authority = match authorities.signer(&node.identity.authority) {
+                Ok(Signer::Here(authority)) => authority,
+                Ok(Signer::Remote(_)) => return,
+                // What a rehearsal does not ask for.
+                Err(why) if state.is_none() && why.is_not_yet() => return,
+                Err(why) => return node.work = Work::Failed(why.into()),
+            };
             // The quickest key to make will do to see what its certificate would be.
             let algorithm =
-                if rehearsal { KeyAlgorithm::EcP256 } else { node.identity.key_algorithm };
-            let made = self.make(authorities, node.identity, algorithm);
-            progress(done.fetch_add(1, Ordering::Relaxed) + 1, of);
-            let due = std::mem::replace(&mut node.work, Work::Failed(NodeFailure::Unfinished));
-            node.work = match (made, due) {
-                (Ok((credential, renewal)), Work::Due { reason, had }) => {
-                    Work::Made { credential: Box::new(credential), renewal, reason, had }
-                }
-                (Err(failure), _) => Work::Failed(failure),
-                (Ok(_), other) => other,
-            };
+                if state.is_none() { KeyAlgorithm::EcP256 } else { node.identity.key_algorithm };
+            node.take(self.make(&authority, node.identity, algorithm));
+            made();
         });
+        if let (Some(remote), Some(state)) = (self.remote, state) {
+            self.issue_remotely(remote, (authorities, state), nodes, &made);
+        }
     }
 
     fn make(
         &self,
-        authorities: &Authorities,
+        authority: &Authority,
         identity: &Identity,
         algorithm: KeyAlgorithm,
     ) -> Result<(Credential, Renewal), NodeFailure> {
-        let authority = authorities.signer(&identity.authority)?;
         let profile = profile(self.desired, identity);
         let credential = provision(authority, &profile, algorithm, self.now)?;
         let renewal = renewal(credential.leaf(), &profile, authority.certificates());
@@ -310,7 +356,7 @@ impl Order<'_> {
     fn report(
         &self,
         authorities: &Authorities,
-        made: &[(AuthorityName, Making)],
+        (made, failures): (&[(AuthorityName, Making)], &HashMap<AuthorityName, String>),
         nodes: &[Node<'_>],
     ) -> Report {
         Report {
@@ -319,7 +365,7 @@ impl Order<'_> {
                 .desired
                 .authorities
                 .keys()
-                .map(|name| authority_line::line(authorities, self.desired, name, made))
+                .map(|name| authority_line::line(authorities, self.desired, name, made, failures))
                 .collect(),
             nodes: nodes.iter().map(Node::line).collect(),
             files_written: 0,
@@ -331,6 +377,17 @@ impl Order<'_> {
             notes: authorities.notes.iter().map(|note| note.text.clone()).collect(),
         }
     }
+}
+
+/// A directory that work on other threads writes to as well.
+type Shared = Arc<Directory>;
+
+/// What a run found and made.
+struct Run {
+    report: Report,
+    files: Vec<FileSpec>,
+    /// The nodes whose certificates were made elsewhere.
+    remote: Vec<NodeName>,
 }
 
 fn real(path: &Path) -> PathBuf {

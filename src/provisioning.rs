@@ -10,9 +10,11 @@ use crate::x509::credential::{Credential, CredentialError};
 use crate::x509::key::{KeyAlgorithm, KeyError, PrivateKey};
 use crate::x509::profile::LeafProfile;
 
+mod kept;
 mod pending;
 mod remote;
 
+pub use kept::StoredPendings;
 pub use pending::{Pending, PendingError, Pendings};
 pub use remote::{RemoteRequest, provision_remotely};
 

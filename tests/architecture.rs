@@ -17,13 +17,16 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("authority", &["desired", "identity", "time", "x509"]),
     ("acm_pca", &["authority", "desired", "identity", "time", "x509"]),
     ("signing", &["authority", "time", "x509"]),
-    ("provisioning", &["acm_pca", "authority", "identity", "signing", "time", "x509"]),
+    ("provisioning", &["acm_pca", "authority", "identity", "signing", "store", "time", "x509"]),
     ("store", &["desired", "files", "identity", "time", "x509"]),
     (
         "rotation",
         &["authority", "boards", "desired", "identity", "snapshot", "store", "time", "x509"],
     ),
-    ("hierarchy", &["authority", "desired", "files", "identity", "store", "time", "x509"]),
+    (
+        "hierarchy",
+        &["acm_pca", "authority", "desired", "files", "identity", "store", "time", "x509"],
+    ),
     ("snapshot", &["desired", "identity", "x509"]),
     ("boards", &["identity", "snapshot"]),
     ("attest", &["desired", "snapshot", "x509"]),
@@ -31,6 +34,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "engine",
         &[
+            "acm_pca",
             "authority",
             "boards",
             "desired",
@@ -53,6 +57,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "agent",
         &[
+            "acm_pca",
             "admin",
             "attest",
             "boards",
@@ -78,6 +83,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "issue",
         &[
+            "acm_pca",
+            "authority",
             "desired",
             "files",
             "hierarchy",

@@ -63,6 +63,12 @@ impl RemoteAuthority {
         (!cas.is_empty()).then_some(Self { name, cas })
     }
 
+    /// The same with those of its CAs alone that `keep` keeps; none if there are none.
+    pub fn only(&self, keep: impl Fn(&KnownCa) -> bool) -> Option<Self> {
+        let cas = self.cas.iter().filter(|ca| keep(ca)).cloned().collect();
+        Self::new(self.name.clone(), cas)
+    }
+
     /// Its name in the mesh.
     pub fn name(&self) -> &AuthorityName {
         &self.name

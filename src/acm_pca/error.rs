@@ -127,6 +127,26 @@ pub enum SigningError {
 
 impl SigningError {
     /// Whether another CA might do what this one did not.
+    /// Whether the authority signs nothing now, for whomever: all who need it may as well wait
+    /// together.
+    pub fn is_outage(&self) -> bool {
+        match self {
+            Self::Braked { .. } | Self::Down { .. } | Self::Profile { .. } => true,
+            Self::NoneSigned { failures, .. } => failures.iter().all(Self::is_outage),
+            Self::Service { cause, .. } => is_of_the_ca(cause),
+            _ => false,
+        }
+    }
+
+    /// Whether it cost money all the same, as each further try will.
+    pub fn is_paid_for(&self) -> bool {
+        match self {
+            Self::Wrong { .. } => true,
+            Self::NoneSigned { failures, .. } => failures.iter().any(Self::is_paid_for),
+            _ => false,
+        }
+    }
+
     pub(super) fn is_of_the_ca(&self) -> bool {
         match self {
             Self::Service { cause, .. } => is_of_the_ca(cause),

@@ -188,6 +188,11 @@ impl Pool {
         })
     }
 
+    /// What its clock says.
+    pub fn now(&self) -> OffsetDateTime {
+        self.0.clock.now()
+    }
+
     /// How all CAs stand that were used so far.
     pub fn status(&self) -> Vec<CaHealth> {
         let contacts = self.0.contacts.lock().unwrap_or_else(PoisonError::into_inner);

@@ -11,6 +11,7 @@ use super::signals::{Asked, Signals};
 use super::sockets::{Bound, apart, close, wanted};
 use super::task::Task;
 use super::{AgentError, Options, check_nodes};
+use crate::acm_pca::{self, Pool};
 use crate::attest::Attestor;
 use crate::boards::{Deliveries, Demand};
 use crate::desired::watch::MeshFileWatcher;
@@ -54,6 +55,7 @@ pub(super) async fn live(
         demand: Demand::default(),
         failures,
         metrics,
+        pool: Pool::new(acm_pca::connect(), options.clock.clone()),
         options,
         places,
         since,

@@ -11,6 +11,7 @@ use super::places::Places;
 use super::sockets::apart;
 use super::task::Task;
 use super::{AgentError, Options};
+use crate::acm_pca::Pool;
 use crate::admin::server;
 use crate::boards::{Deliveries, Demand};
 use crate::desired::Desired;
@@ -40,6 +41,8 @@ pub(super) struct Standing {
     pub(super) options: Options,
     /// Where everything is.
     pub(super) places: Places,
+    /// The way to AWS.
+    pub(super) pool: Pool,
     /// When the process started.
     pub(super) since: OffsetDateTime,
     /// The mesh file's keeper.
@@ -123,6 +126,7 @@ impl Standing {
             soak: self.options.soak,
             audience: self.places.audience,
             observer: Arc::clone(&self.metrics) as _,
+            pool: self.pool.clone(),
             ..engine::Options::new(desired, self.places.state.clone())
         }
     }

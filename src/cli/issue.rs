@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
-use miette::{Report as Failure, miette};
+use miette::{IntoDiagnostic, Report as Failure, WrapErr, miette};
 
 use super::table::Table;
 use super::{Console, Format, MeshFileArgument, Outcome};
+use crate::acm_pca::{self, Pool};
 use crate::files::Layout;
 use crate::identity::NodeName;
-use crate::issue::{Action, Order, Progress, Report};
+use crate::issue::{Action, Order, Progress, Remote, Report};
 use crate::time::{Clock, OffsetDateTime, parse_moment, roughly};
 use crate::x509::printable::printable;
 
@@ -72,6 +73,10 @@ impl Issue {
         let desired = console.mesh(&self.mesh)?;
         let clock = self.at.map_or_else(|| console.clock.clone(), Clock::fixed);
         let now = clock.now();
+        let remote = match desired.is_remote() && !self.dry_run {
+            true => Some(remote(console)?),
+            false => None,
+        };
         let order = Order {
             desired: &desired,
             output: &self.output,
@@ -79,6 +84,7 @@ impl Issue {
             layout: if self.live { Layout::Live } else { Layout::Flat },
             force: &self.force,
             now,
+            remote: remote.as_ref(),
         };
         let report =
             if self.dry_run { order.plan() } else { order.carry_out(&Terminal::new(console)) }
@@ -96,6 +102,16 @@ impl Issue {
         }
         Ok(Outcome::Done)
     }
+}
+
+/// The way to AWS.
+fn remote(console: &Console) -> Result<Remote, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .into_diagnostic()
+        .wrap_err("cannot start what waits for AWS")?;
+    Ok(Remote { pool: Pool::new(acm_pca::connect(), console.clock.clone()), runtime })
 }
 
 /// In other commands `-o` names a format; nobody means a directory of that name.

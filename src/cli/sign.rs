@@ -11,8 +11,8 @@ use super::named::{self, node};
 use super::output::write_whole;
 use super::report::called;
 use super::{Console, MeshFileArgument, Outcome};
-use crate::desired::{Desired, Identity};
-use crate::hierarchy::{AuthorityFailure, signer};
+use crate::desired::{self, Desired, Identity};
+use crate::hierarchy::{AuthorityFailure, Signer, signer};
 use crate::identity::AuthorityName;
 use crate::rotation::profile;
 use crate::signing::sign;
@@ -76,8 +76,14 @@ impl Sign {
             .into_diagnostic()
             .wrap_err_with(|| format!("cannot sign {}", called(&self.csr)))?;
         let now = console.clock.now();
-        let (authority, notes) = signer(&desired, &self.state, name, now)
-            .map_err(|failure| self.cannot(name, failure))?;
+        if let Some(desired::Authority::AcmPca(_)) = desired.authorities.get(name) {
+            return Err(at_aws(name));
+        }
+        let (authority, notes) = match signer(&desired, &self.state, name, now) {
+            Ok((Signer::Here(authority), notes)) => (authority, notes),
+            Ok((Signer::Remote(_), _)) => return Err(at_aws(name)),
+            Err(failure) => return Err(self.cannot(name, failure)),
+        };
         if authority.chain().iter().any(|ca| ca.spki() == request.public_key().spki()) {
             return Err(miette!(
                 "the request is for the key of {name} itself, or of a CA above it"
@@ -172,4 +178,14 @@ fn read_request(path: &Path) -> Result<Vec<u8>, Report> {
     .into_diagnostic()
     .wrap_err("cannot read it")?;
     Ok(bytes)
+}
+
+/// AWS signs requests, and what counts in them it takes from where we cannot check it: a request
+/// without its key can neither be made anew nor be sent again.
+fn at_aws(name: &AuthorityName) -> Report {
+    miette!(
+        help = "let `certctl issue` or an agent make the key and ask for its certificate; or name \
+                an authority whose key is here with --authority",
+        "{name} is at AWS, and signs only for keys that certctl makes"
+    )
 }

@@ -166,6 +166,12 @@ pub fn authority_key(name: &AuthorityName) -> String {
     format!("{name}_key.pem")
 }
 
+/// `ca_1_acm_pca.json`: what AWS Private CA has said of an authority of its own, or of the one above
+/// ours, as it was last asked. In the state directory alone.
+pub fn authority_description(name: &AuthorityName) -> String {
+    format!("{name}_acm_pca.json")
+}
+
 /// `front_key.pem`
 pub fn node_key(base: &NodeName) -> String {
     format!("{base}_key.pem")

@@ -7,7 +7,7 @@ use super::slot::{Making, Slot};
 use super::state::State;
 use crate::hierarchy::AuthorityFailure;
 use crate::identity::{AuthorityName, NodeName};
-use crate::rotation::schedule::Phase;
+use crate::rotation::schedule::{Phase, Retry, Schedule};
 use crate::time::{Moment, OffsetDateTime, later, rfc3339};
 
 /// Why a node waits for its authority.
@@ -16,21 +16,42 @@ pub(super) enum Held {
     NotYet,
     /// This is wrong.
     Failed(String),
-}
-
-pub(super) fn mute(authority: &AuthorityName, why: &AuthorityFailure) -> Held {
-    match why {
-        AuthorityFailure::KeyUnread | AuthorityFailure::NotMade => Held::NotYet,
-        why => Held::Failed(format!("its authority {authority} cannot sign: {why}")),
-    }
+    /// This is wrong, and told once for all who wait.
+    Together(String),
 }
 
 impl State {
+    /// Why a node waits for an authority that cannot sign.
+    pub(super) fn mute(&self, authority: &AuthorityName, why: &AuthorityFailure) -> Held {
+        let said = match why {
+            AuthorityFailure::KeyUnread
+            | AuthorityFailure::NotDescribed
+            | AuthorityFailure::NotMade => match self.errands.failure(authority) {
+                Some(failure) => failure.to_owned(),
+                None => return Held::NotYet,
+            },
+            why => why.to_string(),
+        };
+        Held::Failed(format!("its authority {authority} cannot sign: {said}"))
+    }
+
     /// What follows a failed attempt.
     pub(super) fn fail(&mut self, name: &NodeName, why: String, now: &Moment) {
+        self.fail_as(name, why, now, Schedule::failed);
+    }
+
+    /// The same with a back-off of its own.
+    pub(super) fn fail_as(
+        &mut self,
+        name: &NodeName,
+        why: String,
+        now: &Moment,
+        failed: fn(&mut Schedule, &Moment, Option<Duration>) -> Retry,
+    ) {
         let Some(slot) = self.slots.get_mut(name) else { return };
         slot.making = None;
-        let retry = slot.schedule.failed(now, slot.left(now));
+        let left = slot.left(now);
+        let retry = failed(&mut slot.schedule, now, left);
         if retry.tell || slot.failure.as_ref() != Some(&why) {
             tracing::warn!(
                 node = %name,
@@ -49,7 +70,7 @@ impl State {
     /// nothing else is wanted.
     pub(super) fn keep_unsaved(&mut self, made: Made, why: String, now: &Moment) {
         let Some(slot) = self.slots.get_mut(&made.node) else { return };
-        let unsaved = Some(made.credential);
+        let unsaved = Some((made.credential, made.is_pending));
         let making = slot.making.take().map(|making| Making { unsaved, ..making });
         self.fail(&made.node, why, now);
         if let Some(slot) = self.slots.get_mut(&made.node) {
@@ -68,10 +89,11 @@ impl State {
                 slot.failure = Some(why);
             }
             Held::Failed(_) => {}
+            Held::Together(why) => slot.failure = Some(why),
         }
         slot.making = None;
         slot.schedule.hold(slot.ends_ahead(now));
-        self.queue.remove(name);
+        self.turns.remove(name);
         self.hierarchy_stale = self.hierarchy_stale.or(Some(false));
         self.watch_the_end(name, now);
     }

@@ -51,10 +51,22 @@ pub enum IssuingError {
     },
 }
 
+impl IssuingError {
+    /// Whether the authority signs nothing now, for whomever.
+    pub(super) fn is_of_the_authority(&self) -> bool {
+        matches!(self, Self::Provisioning(ProvisioningError::Remote(error)) if error.is_outage())
+    }
+
+    /// Whether it cost money all the same.
+    pub(super) fn is_paid_for(&self) -> bool {
+        matches!(self, Self::Provisioning(ProvisioningError::Remote(error)) if error.is_paid_for())
+    }
+}
+
 /// A credential in the making.
 pub type Issued = Pin<Box<dyn Future<Output = Result<Credential, IssuingError>> + Send>>;
 
-/// Makes credentials. How many are in the making at once is the loop's to bound.
+/// Makes credentials with keys that are here. How many are in the making at once is the loop's to bound.
 pub trait Issuing: Send + Sync + fmt::Debug {
     /// Makes one. What comes of it must have been verified, as every [`Credential`] is.
     fn issue(&self, request: Request) -> Issued;

@@ -7,7 +7,7 @@ use super::EngineError;
 use crate::files::{Access, Directory, FileName, FileSpec, FilesError};
 use crate::identity::NodeName;
 use crate::rotation::transition::Transitions;
-use crate::store::{Entry, NodeStore};
+use crate::store::{Entry, Kind, NodeStore};
 use crate::x509::credential::Credential;
 
 /// The file of [`Transitions::to_json`].
@@ -19,6 +19,8 @@ pub(super) struct Made {
     pub(super) node: NodeName,
     pub(super) attempt: u64,
     pub(super) credential: Arc<Credential>,
+    /// Whether what was kept while it was made is to be forgotten with it.
+    pub(super) is_pending: bool,
 }
 
 /// What became of saving one.
@@ -26,8 +28,12 @@ pub(super) type Saved = (Made, Result<(), Arc<FilesError>>);
 
 /// Saves credentials, all of them together.
 pub(super) fn save(nodes: &NodeStore, batch: Vec<Made>) -> Vec<Saved> {
-    let entry = |made: &Made| Entry::credential(&made.node, &made.credential);
-    let entries: Vec<_> = batch.iter().map(entry).collect();
+    let entries = batch.iter().flat_map(|made| {
+        let is_pending = made.is_pending && nodes.is_kept(Kind::Pending, &made.node);
+        let done = is_pending.then(|| Entry::nothing(Kind::Pending, &made.node));
+        std::iter::once(Entry::credential(&made.node, &made.credential)).chain(done)
+    });
+    let entries: Vec<_> = entries.collect();
     let saved = nodes.save(&entries).map_err(Arc::new);
     batch.into_iter().map(|made| (made, saved.clone())).collect()
 }

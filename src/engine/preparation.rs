@@ -129,8 +129,7 @@ impl<'a> Place<'a> {
                  process was killed, and is passed over"
             );
         }
-        let chains =
-            authorities.states.keys().filter_map(|name| authorities.certificates(name).ok());
+        let chains = authorities.states.keys().flat_map(|name| authorities.chains(name));
         let parsed = chains.flat_map(|chain| chain.certificates().iter().cloned()).collect();
         Ok(Self { store, files, names, parsed })
     }
@@ -231,8 +230,9 @@ fn above<'a>(
 ) -> Option<Above<'a>> {
     let mut names = std::iter::once(&identity.authority).chain(authorities.states.keys());
     let signer = names.find_map(|name| {
-        let chain = authorities.certificates(name).ok()?;
-        leaf.names_as_issuer(chain.own()).then(|| Above {
+        let mut chains = authorities.chains(name).iter();
+        let chain = chains.find(|chain| leaf.names_as_issuer(chain.own()))?;
+        Some(Above {
             authority: Some(name.clone()),
             root: chain.root().clone(),
             roots: Some(chain.roots()),

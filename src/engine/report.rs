@@ -6,12 +6,13 @@ use super::status::{
     AuthorityStatus, CertificateStatus, FailureStatus, NodeState, NodeStatus, Status,
     TransitionStatus,
 };
+use crate::authority::CaChain;
 use crate::boards::Part;
-use crate::hierarchy::State as AuthorityState;
+use crate::hierarchy::{Remote, State as AuthorityState};
 use crate::identity::AuthorityName;
 use crate::rotation::schedule::Phase;
 use crate::rotation::transition::{Standing, Transition, What};
-use crate::time::Moment;
+use crate::time::{Moment, rfc3339};
 
 impl State {
     /// How everything stands.
@@ -46,6 +47,17 @@ impl State {
             Some(AuthorityState::Mute { certificates, why }) => {
                 (format!("cannot sign: {why}"), Some(certificates.ends()))
             }
+            Some(AuthorityState::Remote(remote)) => {
+                let ends = remote.chains().iter().map(CaChain::ends).max();
+                (self.remote_state(name, remote), ends)
+            }
+            Some(AuthorityState::Awaiting { .. }) => {
+                let words = match self.errands.failure(name) {
+                    Some(why) => format!("waits for AWS to sign its certificate: {why}"),
+                    None => "waits for AWS to sign its certificate".to_owned(),
+                };
+                (words, None)
+            }
             Some(AuthorityState::TrustOnly(roots)) => {
                 let ends = roots.iter().map(|root| root.validity().not_after).min();
                 ("is trusted only".to_owned(), ends)
@@ -57,10 +69,29 @@ impl State {
         AuthorityStatus {
             name: name.clone(),
             state,
-            can_sign: matches!(known, Some(AuthorityState::Ready(_))),
+            can_sign: match known {
+                Some(AuthorityState::Ready(_)) => true,
+                Some(AuthorityState::Remote(remote)) => {
+                    remote.authority().is_some() && !self.outages.contains_key(name)
+                }
+                _ => false,
+            },
             trust_only: matches!(known, Some(AuthorityState::TrustOnly(_))),
             not_after: ends,
             notes: notes.map(|note| note.text.clone()).collect(),
+        }
+    }
+
+    fn remote_state(&self, name: &AuthorityName, remote: &Remote) -> String {
+        let failure = self.errands.failure(name);
+        match (self.outages.get(name), remote.authority(), failure) {
+            (Some(outage), ..) => {
+                format!("has not signed since {}: {}", rfc3339(outage.since), outage.why)
+            }
+            (None, None, Some(why)) => format!("cannot sign: {why}"),
+            (None, None, None) => "is being asked for".to_owned(),
+            (None, Some(_), Some(why)) => format!("can sign, though not all of it is known: {why}"),
+            (None, Some(_), None) => "can sign".to_owned(),
         }
     }
 

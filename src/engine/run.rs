@@ -66,13 +66,17 @@ async fn turns(
                 has_source = outcome.is_ok();
                 state.reload.edit |= has_source;
             }
-            Some(ended) = state.attempts.join_next_with_id() => {
+            Some(ended) = state.attempts.join_next() => {
                 let now = state.options.clock.moment();
                 state.finish(ended, &now);
                 // Those that ended meanwhile go into the same batch.
-                while let Some(ended) = state.attempts.try_join_next_with_id() {
+                while let Some(ended) = state.attempts.try_join_next() {
                     state.finish(ended, &now);
                 }
+            }
+            Some(ended) = state.errands.join_next() => {
+                let now = state.options.clock.moment();
+                state.errand_ended(ended, &now);
             }
             saved = ended(&mut state.saving) => {
                 let now = state.options.clock.moment();
@@ -116,6 +120,7 @@ impl State {
         self.start_saving();
         self.plan_hierarchy(&now);
         self.start_preparing(&now);
+        self.start_errands(&now);
         now
     }
 
@@ -149,6 +154,8 @@ impl State {
             Command::Reissue { nodes, begun } => drop(begun.send(self.reissue(nodes, &now))),
             Command::Reload => {
                 self.read_authorities();
+                self.errands.hurry();
+                self.forgive_outages();
                 let failed = self
                     .slots
                     .iter()

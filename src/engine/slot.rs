@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::authority::{Authority, CaChain};
+use crate::authority::CaChain;
 use crate::desired::{Desired, Identity};
+use crate::hierarchy;
 use crate::identity::{AuthorityName, NodeName};
 use crate::rotation::schedule::Schedule;
 use crate::rotation::{self, Decision};
@@ -64,19 +65,29 @@ pub(super) struct Shown {
 #[derive(Clone, Debug)]
 pub(super) struct Making {
     pub(super) attempt: u64,
-    pub(super) authority: Arc<Authority>,
+    pub(super) signer: hierarchy::Signer,
     pub(super) profile: LeafProfile,
     pub(super) algorithm: KeyAlgorithm,
     /// What was made, where that could not be saved and waits until it can be.
-    pub(super) unsaved: Option<Arc<Credential>>,
+    /// And whether something is to be forgotten with it.
+    pub(super) unsaved: Option<(Arc<Credential>, bool)>,
 }
 
 impl Making {
-    /// Whether this is still what is wanted of a signer with these certificates.
-    pub(super) fn is_for(&self, slot: &Slot, signer: &CaChain) -> bool {
+    /// Whether this is still what is wanted of a signer with these certificates. Where that has
+    /// several CAs, it is as long as they are among them.
+    pub(super) fn is_for(&self, slot: &Slot, signer: &[CaChain]) -> bool {
+        let is_known =
+            |own: &CaChain| signer.iter().any(|chain| chain.certificates() == own.certificates());
         self.profile == slot.profile
             && self.algorithm == slot.identity.key_algorithm
-            && self.authority.chain() == signer.certificates()
+            && self.signer.chains().all(is_known)
+    }
+
+    /// The certificates of the CA that issued `leaf`.
+    pub(super) fn issuer_of(&self, leaf: &Certificate) -> Option<&CaChain> {
+        let issued = |chain: &&CaChain| leaf.names_as_issuer(chain.own());
+        self.signer.chains().find(issued)
     }
 }
 

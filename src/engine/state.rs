@@ -1,24 +1,26 @@
 //! The loop's state, and what an edit does to it.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use indexmap::IndexMap;
-use tokio::task::{Id, JoinHandle, JoinSet};
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::Options;
+use super::attempts::Attempts;
+use super::errands::Errands;
 use super::keeping::{Made, Saved};
+use super::outages::Outage;
 use super::preparation::{Depth, Order, Prepared, Stored, roots};
 use super::slot::{Shown, Signer, Slot};
 use super::timers::Timers;
 use super::trust::Trusting;
-use super::work::Finished;
+use super::turns::Turns;
 use crate::desired::{Desired, Identity};
 use crate::files::Directory;
 use crate::hierarchy::{Authorities, AuthorityFailure, Making, State as AuthorityState};
 use crate::identity::{AuthorityName, NodeName};
-use crate::rotation::queue::Queue;
 use crate::rotation::schedule::{Phase, Schedule};
 use crate::rotation::transition::Transitions;
 use crate::snapshot::Publisher;
@@ -41,13 +43,14 @@ pub(super) struct State {
     pub(super) hierarchy_stale: Option<bool>,
     /// The nodes that are served, in mesh order.
     pub(super) slots: IndexMap<NodeName, Slot>,
-    pub(super) queue: Queue,
+    pub(super) turns: Turns,
     pub(super) timers: Timers,
     pub(super) trusting: Trusting,
-    /// Attempts in the making, whether anybody still wants them or not.
-    pub(super) attempts: JoinSet<Finished>,
-    pub(super) running: std::collections::HashMap<Id, (NodeName, u64)>,
-    pub(super) next_attempt: u64,
+    pub(super) attempts: Attempts,
+    /// What is asked of AWS for the authorities themselves.
+    pub(super) errands: Errands,
+    /// Authorities elsewhere that do not sign now.
+    pub(super) outages: HashMap<AuthorityName, Outage>,
     /// What is to be saved next, and what is being saved.
     pub(super) to_save: Vec<Made>,
     pub(super) saving: Option<JoinHandle<Vec<Saved>>>,
@@ -93,12 +96,12 @@ impl State {
             hierarchy: Schedule::new(options.seed),
             hierarchy_stale: None,
             slots: IndexMap::new(),
-            queue: Queue::default(),
+            turns: Turns::default(),
             timers: Timers::default(),
             trusting: Trusting::new(transitions),
-            attempts: JoinSet::new(),
-            running: std::collections::HashMap::new(),
-            next_attempt: 0,
+            attempts: Attempts::default(),
+            errands: Errands::default(),
+            outages: HashMap::new(),
             to_save: Vec::new(),
             saving: None,
             to_publish: Vec::new(),
@@ -195,10 +198,11 @@ impl State {
     fn changed_authorities(&self, new: &Authorities) -> HashSet<AuthorityName> {
         let of = |authorities: &Authorities, name: &AuthorityName| {
             let known = authorities.states.contains_key(name);
-            let chain = known.then(|| authorities.certificates(name).ok()).flatten();
+            let chains = if known { authorities.chains(name) } else { &[] };
             let can_sign =
                 known && (authorities.signer(name).is_ok() || authorities.is_unread(name));
-            (chain.map(|chain| chain.certificates().to_vec()), can_sign)
+            let chains: Vec<_> = chains.iter().map(|chain| chain.certificates().to_vec()).collect();
+            (chains, can_sign)
         };
         let names = new.states.keys();
         names.filter(|name| of(&self.authorities, name) != of(new, name)).cloned().collect()
@@ -223,7 +227,7 @@ impl State {
             self.slots.insert(name, slot);
         }
         for name in old.keys() {
-            self.queue.remove(name);
+            self.turns.remove(name);
             self.timers.remove(name);
             tracing::info!(node = %name, "gone from the mesh, and forgotten; its stored files stay");
         }
@@ -243,7 +247,8 @@ impl State {
                 let generation = self.publisher.next_generation();
                 if is_elsewhere {
                     let credential = Arc::clone(&shown.credential);
-                    self.to_save.push(Made { node: name.clone(), attempt: 0, credential });
+                    let (node, is_pending) = (name.clone(), false);
+                    self.to_save.push(Made { node, attempt: 0, credential, is_pending });
                 }
                 slot.shown = Some(Shown { generation, ..*shown });
             }
@@ -274,8 +279,18 @@ impl State {
             return;
         }
         let Some(was_read) = self.hierarchy_stale.take() else { return };
-        let is_held = |slot: &&Slot| {
-            matches!(slot.schedule.phase(), Phase::Held(_)) && slot.signer != Signer::Kept
+        // What others are to mend is not mended by reading files.
+        let is_elsewhere = |name: &AuthorityName| {
+            self.outages.contains_key(name)
+                || std::iter::once(name)
+                    .chain(self.desired.above(name))
+                    .any(|name| self.authorities.awaits_errand(name))
+        };
+        let is_held = |slot: &&Slot| match &slot.signer {
+            Signer::By(name) => {
+                matches!(slot.schedule.phase(), Phase::Held(_)) && !is_elsewhere(name)
+            }
+            Signer::Kept => false,
         };
         let left = self.slots.values().filter(is_held).map(|slot| slot.left(now));
         let left: Vec<_> = left.collect();
@@ -317,7 +332,9 @@ impl State {
                 _ => {}
             }
             let made = |state: Option<&AuthorityState>| match state {
-                Some(AuthorityState::ToMake { why, .. }) => Some(*why),
+                Some(AuthorityState::Awaiting { why, .. } | AuthorityState::ToMake { why, .. }) => {
+                    Some(*why)
+                }
                 _ => None,
             };
             if let (Some(why), AuthorityState::Ready(authority)) = (made(before), state) {
@@ -342,7 +359,7 @@ impl State {
             crate::rotation::schedule::Wake::After(instant) => Some(instant),
         };
         let trust = self.trusting.next.map(|at| now.instant_of(at));
-        let retry = self.trusting.retry_at;
-        [self.timers.next(now), hierarchy, trust, retry].into_iter().flatten().min()
+        let others = [self.trusting.retry_at, self.next_errand(now), self.next_outage()];
+        [self.timers.next(now), hierarchy, trust].into_iter().chain(others).flatten().min()
     }
 }

@@ -21,6 +21,7 @@ use crate::x509::certificate::Certificate;
 mod edits;
 mod failures;
 mod order;
+mod remote;
 mod renewals;
 mod restarts;
 mod storms;
@@ -258,6 +259,16 @@ impl World {
             }
         };
         tokio::time::timeout(24 * 30 * HOUR, wait).await.expect("it was never asked for");
+    }
+
+    /// Waits until something holds that nothing is published of.
+    async fn until_true(&self, holds: impl Fn() -> bool) {
+        let wait = async {
+            while !holds() {
+                sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(24 * 30 * HOUR, wait).await.expect("it never came to be");
     }
 
     async fn status(&self) -> Status {

@@ -40,6 +40,8 @@ pub(super) struct Trusting {
     pub(super) is_busy: bool,
     /// When to plan anew in any case.
     pub(super) next: Option<OffsetDateTime>,
+    /// The roots, of authorities that sign under several, that not everybody has yet.
+    pub(super) spreading: Vec<Certificate>,
     /// What moves.
     pub(super) moving: Vec<Transition>,
     /// The record that is being written, before what it records is published.
@@ -63,6 +65,7 @@ impl Trusting {
             is_edited: false,
             is_busy: false,
             next: None,
+            spreading: Vec::new(),
             moving: Vec::new(),
             recording: None,
             to_publish: Vec::new(),
@@ -108,6 +111,7 @@ impl State {
             self.take_signers(&plan);
             self.trusting.is_busy = !plan.transitions.is_empty();
             self.trusting.moving = plan.transitions;
+            self.trusting.spreading = plan.spreading;
             self.trusting.next = plan.next;
             self.trusting.to_publish = plan.publish;
             for name in std::mem::take(&mut self.trusting.undecided) {

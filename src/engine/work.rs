@@ -3,26 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::failing::mute;
 use super::keeping::{self, Made, Saved};
-use super::slot::{Making, Shown, Signer, Slot};
+use super::slot::{Shown, Signer, Slot};
 use super::state::State;
-use super::{Attempt, IssuingError, Request};
-use crate::authority::Authority;
-use crate::identity::NodeName;
+use super::turns::Place;
+use crate::identity::{AuthorityName, NodeName};
 use crate::rotation::queue::Class;
 use crate::rotation::schedule::Phase;
 use crate::rotation::{Decision, Renewal};
 use crate::time::{Moment, OffsetDateTime, later, rfc3339};
-use crate::x509::credential::Credential;
-
-/// An attempt that has ended.
-#[derive(Debug)]
-pub(super) struct Finished {
-    made: Result<Credential, IssuingError>,
-    authority: Arc<Authority>,
-    took: Duration,
-}
 
 impl State {
     /// Decides about one node, and lets it wait for its turn where something is to be made.
@@ -33,13 +22,15 @@ impl State {
             slot.making = None;
             slot.due = None;
             slot.schedule.hold(slot.ends_ahead(now));
-            self.queue.remove(name);
+            self.turns.remove(name);
             return self.watch_the_end(name, now);
         };
-        let chain = match self.authorities.certificates(signer) {
+        let leaf = slot.shown.as_ref().map(|shown| shown.credential.leaf());
+        let chain = match self.authorities.certificates(signer, leaf) {
             Ok(chain) => chain,
             Err(why) => {
-                let why = mute(signer, &why);
+                let signer = signer.clone();
+                let why = self.mute(&signer, &why);
                 return self.hold(name, why, now);
             }
         };
@@ -51,10 +42,11 @@ impl State {
                 slot.due = renewal_moment(renewal);
                 slot.schedule.idle_until(Some(due));
                 self.timers.set(name, slot.schedule.wake());
-                self.queue.remove(name);
+                self.turns.remove(name);
             }
             Decision::Issue(reason) => {
-                if slot.making.as_ref().is_some_and(|making| making.is_for(slot, chain)) {
+                let chains = self.authorities.chains(signer);
+                if slot.making.as_ref().is_some_and(|making| making.is_for(slot, chains)) {
                     return self.save_again(name);
                 }
                 slot.making = None;
@@ -66,7 +58,7 @@ impl State {
     }
 
     /// Puts a node that is due into the queue.
-    fn enqueue(&mut self, name: &NodeName, now: &Moment) {
+    pub(super) fn enqueue(&mut self, name: &NodeName, now: &Moment) {
         let Some(slot) = self.slots.get(name) else { return };
         let class = match slot.left(now) {
             _ if self.options.demand.is_awaited(name) => Class::Awaited,
@@ -75,7 +67,11 @@ impl State {
         };
         let due = slot.due.unwrap_or(now.wall());
         self.timers.remove(name);
-        self.queue.put(name, class, due);
+        let place = match &slot.signer {
+            Signer::By(signer) if self.is_remote(signer) => Place::Remote,
+            _ => Place::Here,
+        };
+        self.turns.put(name, place, class, due);
     }
 
     /// Wakes the nodes whose time has come.
@@ -99,84 +95,7 @@ impl State {
         if self.hierarchy.wake().is_over(now) {
             self.read_authorities();
         }
-    }
-
-    /// Begins as many attempts as may be in the making at once.
-    pub(super) fn pump(&mut self, now: &Moment) {
-        while self.attempts.len() < self.options.at_once.max(1)
-            && let Some(name) = self.queue.take()
-        {
-            let Some(slot) = self.slots.get_mut(&name) else { continue };
-            let Signer::By(signer) = &slot.signer else { continue };
-            let authority = match self.authorities.signer(signer) {
-                Ok(authority) => Arc::clone(authority),
-                Err(why) => {
-                    let why = mute(signer, &why);
-                    self.hold(&name, why, now);
-                    continue;
-                }
-            };
-            self.next_attempt += 1;
-            let (attempt, algorithm) = (self.next_attempt, slot.identity.key_algorithm);
-            let profile = slot.profile.clone();
-            slot.schedule.begin();
-            slot.making = Some(Making {
-                attempt,
-                authority: Arc::clone(&authority),
-                profile: profile.clone(),
-                algorithm,
-                unsaved: None,
-            });
-            let node = name.clone();
-            let request = Request {
-                node,
-                authority: Arc::clone(&authority),
-                profile,
-                algorithm,
-                now: now.wall(),
-            };
-            let (making, began) = (self.options.issuing.issue(request), now.instant());
-            let task = self.attempts.spawn(async move {
-                let made = making.await;
-                Finished { made, authority, took: began.elapsed() }
-            });
-            self.running.insert(task.id(), (name, attempt));
-        }
-    }
-
-    /// Takes the outcome of an attempt: what nobody wants any more is dropped.
-    pub(super) fn finish(
-        &mut self,
-        ended: Result<(tokio::task::Id, Finished), tokio::task::JoinError>,
-        now: &Moment,
-    ) {
-        let id = ended.as_ref().map_or_else(tokio::task::JoinError::id, |(id, _)| *id);
-        let Some((name, attempt)) = self.running.remove(&id) else { return };
-        let wanted = self.slots.get(&name).and_then(|slot| slot.making.as_ref());
-        let wanted = wanted.filter(|making| making.attempt == attempt).cloned();
-        let (made, took) = match ended {
-            Ok((_, Finished { made, took, authority })) => {
-                let (authority, done) = (authority.name(), made.is_ok());
-                let attempt = Attempt { node: &name, authority, done, took };
-                self.options.observer.attempted(&attempt);
-                (made, took)
-            }
-            Err(cause) => (Err(IssuingError::CutOff { cause }), Duration::ZERO),
-        };
-        if wanted.is_none() {
-            tracing::debug!(node = %name, took = ?took, "an attempt that was overtaken is dropped");
-            return;
-        }
-        match made {
-            Ok(credential) => {
-                let made = Made { node: name, attempt, credential: Arc::new(credential) };
-                match self.options.store {
-                    true => self.to_save.push(made),
-                    false => self.to_publish.push(made),
-                }
-            }
-            Err(error) => self.fail(&name, error.to_string(), now),
-        }
+        self.end_outages(now);
     }
 
     /// Begins to save what was made, all of it together, unless something is being saved.
@@ -216,20 +135,21 @@ impl State {
     fn save_again(&mut self, name: &NodeName) {
         let Some(slot) = self.slots.get_mut(name) else { return };
         let Some(making) = &mut slot.making else { return };
-        let Some(credential) = making.unsaved.take() else { return };
-        self.to_save.push(Made { node: name.clone(), attempt: making.attempt, credential });
+        let Some((credential, is_pending)) = making.unsaved.take() else { return };
+        let (node, attempt) = (name.clone(), making.attempt);
+        self.to_save.push(Made { node, attempt, credential, is_pending });
         slot.schedule.begin();
         self.timers.remove(name);
     }
 
-    fn is_wanted(&self, made: &Made) -> bool {
+    pub(super) fn is_wanted(&self, made: &Made) -> bool {
         let making = self.slots.get(&made.node).and_then(|slot| slot.making.as_ref());
         making.is_some_and(|making| making.attempt == made.attempt)
     }
 
     /// Whether a node has nothing good, or so little of it left that a full disk must not keep it
     /// from a new one.
-    fn is_pressing(&self, name: &NodeName, now: &Moment) -> bool {
+    pub(super) fn is_pressing(&self, name: &NodeName, now: &Moment) -> bool {
         self.slots.get(name).is_some_and(|slot| {
             let left = slot.left(now).unwrap_or_default();
             left < slot.profile.lifetime.duration() / 5
@@ -245,13 +165,14 @@ impl State {
             let generation = self.publisher.next_generation();
             let Some(slot) = self.slots.get_mut(&made.node) else { continue };
             let Some(making) = slot.making.take() else { continue };
-            let root = making.authority.root().clone();
+            let Some(chain) = making.issuer_of(made.credential.leaf()).cloned() else { continue };
+            let root = chain.root().clone();
             let moved = slot.shown.as_ref().is_none_or(|shown| shown.root != root);
             self.trusting.is_stale |= moved || self.trusting.is_busy;
             slot.shown = Some(Shown {
                 credential: made.credential,
                 root,
-                authority: Some(making.authority.name().clone()),
+                authority: Some(making.signer.name().clone()),
                 generation,
             });
             slot.failure = None;
@@ -261,7 +182,7 @@ impl State {
                 self.publisher.set_node(node);
                 self.options.observer.published(generation, slot.begun);
             }
-            let decision = slot.judge(making.authority.certificates(), now.wall());
+            let decision = slot.judge(&chain, now.wall());
             let due = match decision {
                 Decision::Keep(renewal) => {
                     slot.due = renewal_moment(renewal);
@@ -272,7 +193,7 @@ impl State {
             };
             slot.schedule.succeeded(now, Some(due));
             self.timers.set(&made.node, slot.schedule.wake());
-            told_issued(&made.node, slot, &making.authority);
+            told_issued(&made.node, slot, making.signer.name());
         }
     }
 
@@ -301,7 +222,8 @@ impl State {
     /// Lets those come first whom somebody waits for by now.
     pub(super) fn hasten(&mut self) {
         for name in self.options.demand.awaited() {
-            self.queue.hasten(&name);
+            self.turns.hasten(&name);
+            self.attempts.hasten(&name);
         }
     }
 }
@@ -322,12 +244,12 @@ fn renewal_moment(renewal: Renewal) -> Option<OffsetDateTime> {
     }
 }
 
-fn told_issued(name: &NodeName, slot: &Slot, authority: &Authority) {
+fn told_issued(name: &NodeName, slot: &Slot, authority: &AuthorityName) {
     let Some(shown) = &slot.shown else { return };
     let leaf = shown.credential.leaf();
     tracing::info!(
         node = %name,
-        authority = %authority.name(),
+        authority = %authority,
         serial = %leaf.serial(),
         not_after = %rfc3339(leaf.validity().not_after),
         took = ?slot.begun.elapsed(),

@@ -1,6 +1,6 @@
 //! When an intermediate is to be signed anew.
 
-use super::{Authorities, Making, State, height};
+use super::{Authorities, Making, Remote, State, height};
 use crate::authority::Authority;
 use crate::desired::{self, Desired, LocalAuthority};
 use crate::identity::AuthorityName;
@@ -23,6 +23,31 @@ impl Authorities {
             (own.validity().not_after < above.ends()).then(|| due(desired, own))
         });
         dues.min()
+    }
+}
+
+/// Why an intermediate is to be signed anew by AWS, with the key that it has.
+pub(super) fn outdated_under(
+    desired: &Desired,
+    name: &AuthorityName,
+    own: &Certificate,
+    above: &Remote,
+    now: OffsetDateTime,
+) -> Option<Making> {
+    let path_length = own.ca_constraint().and_then(|ca| ca.path_length);
+    if path_length.is_none_or(|allowed| allowed < u32::from(height(desired, name))) {
+        return Some(Making::Changed);
+    }
+    match above.issuer_of(own) {
+        Some(issuer) => {
+            let gains = own.validity().not_after < issuer.ends();
+            (gains && due(desired, own) <= now).then_some(Making::Due)
+        }
+        // It may well be of the one that is not known now.
+        None if above.not_described().next().is_some() => {
+            (due(desired, own) <= now).then_some(Making::Due)
+        }
+        None => Some(Making::Changed),
     }
 }
 

@@ -93,9 +93,19 @@ pub enum AuthorityFailure {
     /// It is yet to be made, or its certificate to be signed anew.
     #[error("it is yet to be made, or signed anew")]
     NotMade,
+    /// AWS has not been asked about its CAs.
+    #[error("AWS has not said yet what its CAs are")]
+    NotDescribed,
     /// It never signs.
     #[error("it is trusted only, and signs nothing")]
     TrustOnly,
+}
+
+impl AuthorityFailure {
+    /// Whether nothing is wrong: it is yet to be made, or to be asked for.
+    pub fn is_not_yet(&self) -> bool {
+        matches!(self, Self::NotDescribed | Self::NotMade)
+    }
 }
 
 impl From<FilesError> for AuthorityFailure {

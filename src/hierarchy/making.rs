@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 use rayon::prelude::*;
 
 use super::keys::passphrase;
-use super::{Authorities, AuthorityFailure, Making, State, height};
+use super::{Authorities, AuthorityFailure, Making, Signer, State, height};
 use crate::authority::Authority;
 use crate::desired::layout;
 use crate::desired::{self, Desired, LocalAuthority};
@@ -38,10 +38,14 @@ impl Authorities {
             let state = match (state, &desired.authorities[&name]) {
                 (State::ToMake { key, why }, desired::Authority::Local(wanted)) => {
                     let key = key.map(Ok).or_else(|| keys.swap_remove(&name));
-                    key.unwrap_or_else(|| Err(Arc::new(AuthorityFailure::NotMade)))
-                        .and_then(|key| self.certify(desired, (&name, wanted), key, now))
-                        .inspect(|_| made.push((name.clone(), why)))
-                        .map_or_else(State::Failed, |authority| State::Ready(Arc::new(authority)))
+                    let key = key.unwrap_or_else(|| Err(Arc::new(AuthorityFailure::NotMade)));
+                    match (key, self.awaits(wanted)) {
+                        (Ok(key), true) => State::Awaiting { key: Arc::new(key), why },
+                        (key, _) => key
+                            .and_then(|key| self.certify(desired, (&name, wanted), key, now))
+                            .inspect(|_| made.push((name.clone(), why)))
+                            .map_or_else(State::Failed, |made| State::Ready(Arc::new(made))),
+                    }
                 }
                 (state, _) => state,
             };
@@ -51,6 +55,12 @@ impl Authorities {
             self.keep(directory, &made);
         }
         key_files + made.len()
+    }
+
+    /// Whether AWS is to sign above it first.
+    fn awaits(&self, wanted: &LocalAuthority) -> bool {
+        let parent = wanted.parent.as_ref().map(|parent| &self.states[parent]);
+        matches!(parent, Some(State::Awaiting { .. } | State::Remote(_)))
     }
 
     /// All that are missing reach the disk together. RSA keys take long, and so does encrypting:
@@ -109,9 +119,12 @@ impl Authorities {
         let chain = match &wanted.parent {
             None => vec![Authority::make_root(wanted, skew, &key, now).map_err(unusable)?],
             Some(parent) => {
-                let above = self.signer(parent).map_err(|cause| {
-                    Arc::new(AuthorityFailure::Parent { parent: parent.clone(), cause })
-                })?;
+                let cannot =
+                    |cause| Arc::new(AuthorityFailure::Parent { parent: parent.clone(), cause });
+                let above = match self.signer(parent).map_err(cannot)? {
+                    Signer::Here(above) => above,
+                    Signer::Remote(_) => return Err(cannot(Arc::new(AuthorityFailure::NotMade))),
+                };
                 let below = height(desired, name);
                 let own = above
                     .make_intermediate(wanted, skew, below, key.public(), now)

@@ -2,7 +2,7 @@
 
 use super::due::due;
 use super::{Authorities, Note};
-use crate::authority::Authority;
+use crate::authority::{Authority, CaChain};
 use crate::desired::layout;
 use crate::desired::{Desired, LocalAuthority};
 use crate::identity::AuthorityName;
@@ -79,18 +79,18 @@ impl Authorities {
     pub(super) fn note_end(
         &mut self,
         desired: &Desired,
-        authority: &Authority,
+        name: &AuthorityName,
+        chain: &CaChain,
         now: OffsetDateTime,
     ) {
         const WHAT_TO_DO: &str =
             "add another authority, trust it everywhere, then move its nodes to it";
-        let name = authority.name();
         let leaves = desired.identities.values().filter(|identity| identity.authority == *name);
         let longest: Option<Lifetime> = leaves.map(|identity| identity.lifetime).max();
-        let left = authority.ends() - now;
+        let left = chain.ends() - now;
         let in_words = roughly(left.unsigned_abs());
         // An intermediate is renewed by its parent, whose own end is told.
-        let is_root = authority.chain().len() == 1;
+        let is_root = chain.certificates().len() == 1;
         if left.is_negative() {
             self.note(name, format!("{name} has ended and can sign nothing; {WHAT_TO_DO}"));
         } else if let Some(longest) = longest.filter(|longest| left < longest.duration()) {
@@ -98,7 +98,7 @@ impl Authorities {
                 "{name} ends in {in_words}, so its leaves end with it, short of the {longest} that \
                  are wanted; {WHAT_TO_DO}"
             ));
-        } else if is_root && left < authority.certificate().validity().length() / 10 {
+        } else if is_root && left < chain.own().validity().length() / 10 {
             self.note(name, format!("{name} ends in {in_words}; {WHAT_TO_DO}"));
         }
     }

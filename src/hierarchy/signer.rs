@@ -1,19 +1,48 @@
-//! One authority of a mesh, as it lies in its state directory and ready to sign: for who signs
-//! without issuing the whole mesh. Nothing is made here.
+//! Who signs for an authority of the mesh. Nothing is made here.
 
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Authorities, AuthorityFailure, State};
-use crate::authority::Authority;
+use super::{Authorities, AuthorityFailure};
+use crate::acm_pca::RemoteAuthority;
+use crate::authority::{Authority, CaChain};
 use crate::desired::Desired;
 use crate::files::View;
 use crate::identity::AuthorityName;
 use crate::store::reader;
 use crate::time::OffsetDateTime;
 
-/// The authority named `name`, and what the user should know of it and those above it. `state` is
-/// the directory where local authorities live.
+/// An authority that is ready to sign.
+#[derive(Clone, Debug)]
+pub enum Signer {
+    /// With a key that this process holds.
+    Here(Arc<Authority>),
+    /// At AWS.
+    Remote(Arc<RemoteAuthority>),
+}
+
+impl Signer {
+    /// Its name in the mesh.
+    pub fn name(&self) -> &AuthorityName {
+        match self {
+            Self::Here(authority) => authority.name(),
+            Self::Remote(authority) => authority.name(),
+        }
+    }
+
+    /// The certificates of each CA that signs as this authority, in order of preference.
+    pub fn chains(&self) -> impl Iterator<Item = &CaChain> {
+        let (here, remote) = match self {
+            Self::Here(authority) => (Some(authority.certificates()), None),
+            Self::Remote(authority) => (None, Some(authority.cas().iter().map(|ca| &ca.chain))),
+        };
+        here.into_iter().chain(remote.into_iter().flatten())
+    }
+}
+
+/// The authority named `name`, as it lies in its state directory, for who signs without issuing the
+/// whole mesh; with it what the user should know of it and those above it. `state` is the directory
+/// where local authorities live.
 ///
 /// # Errors
 /// When the mesh has no such authority, or it cannot sign: it was never made, has no key, or its
@@ -23,17 +52,14 @@ pub fn signer(
     state: &Path,
     name: &AuthorityName,
     now: OffsetDateTime,
-) -> Result<(Arc<Authority>, Vec<String>), Arc<AuthorityFailure>> {
+) -> Result<(Signer, Vec<String>), Arc<AuthorityFailure>> {
     let view = View::open(state).map_err(|error| Arc::new(error.into()))?;
-    let mut authorities = Authorities::load(desired, &reader(view.as_ref()), now);
-    match authorities.states.swap_remove(name) {
-        Some(State::Ready(authority)) => {
-            let related = |of: &AuthorityName| of == name || desired.above(name).any(|up| up == of);
-            let notes = authorities.notes.into_iter().filter(|note| related(&note.authority));
-            Ok((authority, notes.map(|note| note.text).collect()))
-        }
-        Some(State::Mute { why, .. } | State::Failed(why)) => Err(why),
-        Some(State::TrustOnly(_)) => Err(Arc::new(AuthorityFailure::TrustOnly)),
-        Some(State::ToMake { .. }) | None => Err(Arc::new(AuthorityFailure::NotMade)),
+    let authorities = Authorities::load(desired, &reader(view.as_ref()), now);
+    if !authorities.states.contains_key(name) {
+        return Err(Arc::new(AuthorityFailure::NotMade));
     }
+    let signer = authorities.signer(name)?;
+    let related = |of: &AuthorityName| of == name || desired.above(name).any(|up| up == of);
+    let notes = authorities.notes.into_iter().filter(|note| related(&note.authority));
+    Ok((signer, notes.map(|note| note.text).collect()))
 }

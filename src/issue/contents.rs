@@ -6,6 +6,7 @@ use std::path::Path;
 use super::node::Node;
 use super::trust::{TrustFile, trust};
 use super::{IssueError, Order};
+use crate::authority::CaChain;
 use crate::desired;
 use crate::desired::layout::{self, Content};
 use crate::files::{Access, Contents, FileName, FileSpec};
@@ -102,7 +103,13 @@ impl Order<'_> {
         name: &AuthorityName,
     ) -> Option<Contents> {
         let source = match &self.desired.authorities[name] {
-            desired::Authority::Local(_) | desired::Authority::AcmPca(_) => None,
+            desired::Authority::Local(_) => None,
+            // AWS has said it, whatever the mesh file foresees.
+            desired::Authority::AcmPca(_) => {
+                let State::Remote(remote) = &authorities.states[name] else { return None };
+                let own: Vec<_> = remote.chains().iter().map(CaChain::own).cloned().collect();
+                return (!own.is_empty()).then(|| pem(&own).into());
+            }
             desired::Authority::Imported(imported) => Some(&imported.certificate),
             desired::Authority::TrustOnly(partner) => Some(&partner.certificates),
         };
@@ -119,7 +126,9 @@ impl Order<'_> {
             State::Ready(authority) => std::slice::from_ref(authority.certificate()),
             State::Mute { certificates, .. } => std::slice::from_ref(certificates.own()),
             State::TrustOnly(roots) => roots,
-            State::ToMake { .. } | State::Failed(_) => return None,
+            State::Awaiting { .. } | State::Failed(_) | State::Remote(_) | State::ToMake { .. } => {
+                return None;
+            }
         };
         Some(pem(certificates).into())
     }

@@ -24,9 +24,23 @@ pub(super) struct Node<'a> {
 
 #[derive(Debug)]
 pub(super) enum Work {
-    Kept { files: NodeFiles, leaf: Box<Certificate>, renewal: Renewal },
-    Due { reason: Reason, had: bool },
-    Made { credential: Box<Credential>, renewal: Renewal, reason: Reason, had: bool },
+    Kept {
+        files: NodeFiles,
+        leaf: Box<Certificate>,
+        renewal: Renewal,
+    },
+    /// `held` is the public key of what there is, whatever is wrong with it.
+    Due {
+        reason: Reason,
+        had: bool,
+        held: Option<Vec<u8>>,
+    },
+    Made {
+        credential: Box<Credential>,
+        renewal: Renewal,
+        reason: Reason,
+        had: bool,
+    },
     Failed(NodeFailure),
 }
 
@@ -46,6 +60,18 @@ pub(super) enum NodeFailure {
 }
 
 impl Node<'_> {
+    /// Takes what came of making what is due.
+    pub(super) fn take(&mut self, made: Result<(Credential, Renewal), NodeFailure>) {
+        let due = std::mem::replace(&mut self.work, Work::Failed(NodeFailure::Unfinished));
+        self.work = match (made, due) {
+            (Ok((credential, renewal)), Work::Due { reason, had, .. }) => {
+                Work::Made { credential: Box::new(credential), renewal, reason, had }
+            }
+            (Err(failure), _) => Work::Failed(failure),
+            (Ok(_), other) => other,
+        };
+    }
+
     pub(super) fn key(&self) -> Option<Contents> {
         match &self.work {
             Work::Kept { files, .. } => files.key.clone(),
@@ -77,6 +103,7 @@ impl Node<'_> {
         matches!(
             &self.work,
             Work::Made { reason: Reason::Authority { .. } | Reason::AuthorityReplaced, .. }
+                | Work::Due { reason: Reason::Authority { .. } | Reason::AuthorityReplaced, .. }
         )
     }
 
@@ -95,7 +122,7 @@ impl Node<'_> {
             Work::Kept { leaf, renewal, .. } => {
                 (Action::Kept, None, Some(CertificateLine::of(leaf, *renewal)))
             }
-            Work::Due { reason, had } => (action(had), Some(reason.to_string()), None),
+            Work::Due { reason, had, .. } => (action(had), Some(reason.to_string()), None),
             Work::Made { credential, renewal, reason, had } => {
                 let certificate = CertificateLine::of(credential.leaf(), *renewal);
                 (action(had), Some(reason.to_string()), Some(certificate))

@@ -1,6 +1,7 @@
 //! A new key and its certificate from an authority that is reached over a network and paid for
 //! each time.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
@@ -10,6 +11,7 @@ use super::pending::{self, Pending, Pendings};
 use super::{Credential, ProvisioningError};
 use crate::acm_pca::{KeepError, LeafOrder, Ledger, Pool, RemoteAuthority, Submission, Urgency};
 use crate::identity::NodeName;
+use crate::store::audit::{self, Holder};
 use crate::x509::key::{KeyAlgorithm, PrivateKey};
 use crate::x509::profile::LeafProfile;
 
@@ -27,6 +29,8 @@ pub struct RemoteRequest<'a> {
     /// The SubjectPublicKeyInfo of the certificate that the node has, where it has one: a pending
     /// with that key is done, and was only not forgotten yet.
     pub held_spki: Option<&'a [u8]>,
+    /// The directory with the record of what was issued.
+    pub state: &'a Path,
 }
 
 /// Makes a key and has the authority certify it, or fetches what an earlier call was cut off from.
@@ -41,7 +45,7 @@ pub async fn provision_remotely(
     urgency: &Urgency,
     pendings: Arc<dyn Pendings>,
 ) -> Result<Credential, ProvisioningError> {
-    let RemoteRequest { node, authority, profile, algorithm, held_spki: _ } = *request;
+    let RemoteRequest { node, authority, profile, algorithm, held_spki: _, state } = *request;
     let (key, earlier) = match resumed(request, &pendings).await? {
         Some(pending) => (pending.key, Some(pending.submission)),
         None => (on_a_thread(move || PrivateKey::generate(algorithm)).await??, None),
@@ -49,6 +53,17 @@ pub async fn provision_remotely(
     let book = Book { node, key: &key, profile, pendings };
     let order = LeafOrder { profile, key: &key };
     let signed = pool.sign(authority, &order, earlier, urgency, &book).await?;
+    let leaf = signed.signed.leaf();
+    let entry = audit::Entry {
+        time: pool.now(),
+        authority: authority.name().clone(),
+        holder: Holder::Leaf(node.clone()),
+        serial: leaf.serial(),
+        certificate_arn: signed.certificate,
+        not_after: leaf.validity().not_after,
+    };
+    let state = state.to_owned();
+    on_a_thread(move || audit::record(&state, &entry)).await?;
     Ok(Credential::new(key, signed.signed)?)
 }
 

@@ -42,6 +42,7 @@ struct World {
     node: NodeName,
     profile: LeafProfile,
     held: Option<Vec<u8>>,
+    state: tempfile::TempDir,
 }
 
 impl World {
@@ -53,6 +54,7 @@ impl World {
             node: NodeName::parse("front").unwrap(),
             profile: profile("front"),
             held: None,
+            state: tempfile::tempdir().unwrap(),
         }
     }
 
@@ -73,6 +75,7 @@ impl World {
             profile: &self.profile,
             algorithm: KeyAlgorithm::EcP256,
             held_spki: self.held.as_deref(),
+            state: self.state.path(),
         };
         let pendings: Arc<dyn Pendings> = self.pendings.clone();
         provision_remotely(pool, &request, &Urgency::awaited(), pendings).await

@@ -83,6 +83,19 @@ pub struct Audit {
     path: PathBuf,
 }
 
+/// Adds an entry to the record of the directory `state`. What is issued is used even if that fails:
+/// it is paid for. An operator is told then, with all that the entry says.
+pub fn record(state: &Path, entry: &Entry) {
+    if let Err(error) = Audit::open(state).and_then(|audit| audit.append(entry)) {
+        tracing::error!(
+            authority = %entry.authority,
+            certificate = %entry.certificate_arn,
+            serial = %entry.serial,
+            "a certificate was issued, and is in no record: {error}"
+        );
+    }
+}
+
 impl Audit {
     /// The record in the directory `state`, which must exist. The file is made, with mode 0600, if
     /// it is not there: whether it can be written is known before anything is paid for.

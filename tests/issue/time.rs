@@ -48,6 +48,7 @@ impl Years {
             layout: Layout::Flat,
             force: &[],
             now: self.moment(seconds),
+            remote: None,
         };
         order.carry_out(&Silence).unwrap()
     }

@@ -54,7 +54,14 @@ pub fn make(
     let certificate = if is_ca {
         let length = validity.length().as_secs();
         let subject = signing_request::subject(&request.request).unwrap();
-        let mut wanted = local(subject.trim_start_matches("CN="));
+        let mut wanted = local("");
+        for part in subject.split(", ") {
+            match part.split_once('=') {
+                Some(("O", name)) => wanted.subject.organization = Some(name.to_owned()),
+                Some((_, name)) => wanted.subject.common_name = Some(name.to_owned()),
+                None => {}
+            }
+        }
         wanted.lifetime = Lifetime::parse(&format!("{length}s")).unwrap();
         let below = request.template.chars().find(char::is_ascii_digit);
         let below = below.and_then(|digit| digit.to_digit(10)).unwrap_or(0) as u8;

@@ -189,6 +189,8 @@ impl List {
 fn local_row(state: &State) -> Row {
     let (status, problem) = match state {
         State::Ready(_) => ("ready", None),
+        State::Awaiting { .. } => ("to be signed by AWS", None),
+        State::Remote(_) => ("at AWS", None),
         State::ToMake { why: Making::New, .. } => ("not made yet", None),
         State::ToMake { .. } => ("due", None),
         State::Mute { why, .. } => ("cannot sign", Some(why.to_string())),
@@ -199,7 +201,10 @@ fn local_row(state: &State) -> Row {
         State::Ready(authority) => authority.chain(),
         State::Mute { certificates, .. } => certificates.certificates(),
         State::TrustOnly(roots) => roots,
-        State::ToMake { .. } | State::Failed(_) => &[],
+        State::Remote(remote) => {
+            remote.chains().first().map_or(&[][..], |chain| chain.certificates())
+        }
+        State::Awaiting { .. } | State::ToMake { .. } | State::Failed(_) => &[],
     };
     let own = certificates.first();
     Row {
