@@ -9,6 +9,7 @@ mod support;
 
 mod config_check;
 mod documents;
+mod issue;
 mod sdk;
 
 mod moto;
