@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::deliveries::{Aspect, Entry, RecipientView};
+use super::deliveries::{Aspect, Entry, RecipientView, Subscription};
 
 /// How long somebody who went away is counted as coming back: an Envoy with its own back-off, after
 /// a short outage, takes up to 25 s.
@@ -18,7 +18,7 @@ pub const GONE_AFTER: Duration = Duration::from_secs(30);
 pub const MOST_AWAY: usize = 20_000;
 
 /// What somebody calls itself: `node.id` and `node.cluster`.
-type Named = (String, String);
+pub(super) type Named = (String, String);
 
 /// What remains of streams, for as long as their recipients may come back.
 #[derive(Debug, Default)]
@@ -83,11 +83,10 @@ impl Away {
         let Some(ids) = self.by_name.get(&named(who)) else { return };
         for id in ids.clone() {
             let Some((_, entry)) = self.streams.get_mut(&id) else { continue };
-            let is_same = entry
-                .subscriptions
-                .get(name)
-                .is_some_and(|before| before.aspects.iter().all(|one| is_among(one, aspects)));
-            if is_same && entry.subscriptions.remove(name).is_some() {
+            let before = entry.subscriptions.get(name);
+            if before.is_some_and(|before| is_same(before, aspects))
+                && entry.subscriptions.remove(name).is_some()
+            {
                 self.names -= 1;
                 if let Some(caller) = self.by_caller.get_mut(&entry.who.caller) {
                     caller.names -= 1;
@@ -128,11 +127,11 @@ impl Away {
     }
 }
 
-/// Whether this part is among them, as of whenever.
-fn is_among(one: &Aspect, aspects: &[Aspect]) -> bool {
-    aspects.iter().any(|other| other.part == one.part)
+/// Whether what a name was made of is among these, as of whenever.
+pub(super) fn is_same(before: &Subscription, aspects: &[Aspect]) -> bool {
+    before.aspects.iter().all(|one| aspects.iter().any(|other| other.part == one.part))
 }
 
-fn named(who: &RecipientView) -> Named {
+pub(super) fn named(who: &RecipientView) -> Named {
     (who.node_id.clone(), who.cluster.clone())
 }

@@ -8,9 +8,9 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::away::Away;
 #[cfg(doc)]
 use super::away::GONE_AFTER;
+use super::away::{Away, Named, is_same, named};
 use crate::identity::{AuthorityName, NodeName};
 use crate::snapshot::Generation;
 
@@ -168,6 +168,7 @@ struct Shared {
 struct Entries {
     next: u64,
     present: HashMap<u64, Entry>,
+    present_by_name: HashMap<Named, Vec<u64>>,
     away: Away,
 }
 
@@ -197,6 +198,7 @@ impl Deliveries {
         let id = entries.next;
         let entry =
             Entry { who: Arc::new(who), since: Instant::now(), subscriptions: HashMap::new() };
+        entries.present_by_name.entry(named(&entry.who)).or_default().push(id);
         entries.present.insert(id, entry);
         drop(entries);
         self.0.observer.connected();
@@ -343,12 +345,33 @@ impl Recipient {
     }
 }
 
+impl Entries {
+    /// Takes a stream that has ended off the board, and gives what is left of it: who has come back
+    /// on another stream, before the end of this one was seen, is not away with what it has there.
+    fn depart(&mut self, id: u64) -> Option<Entry> {
+        let mut entry = self.present.remove(&id)?;
+        let name = named(&entry.who);
+        let others = self.present_by_name.get_mut(&name)?;
+        others.retain(|other| *other != id);
+        for other in others.iter().filter_map(|other| self.present.get(other)) {
+            entry.subscriptions.retain(|name, before| {
+                let there = other.subscriptions.get(name);
+                !there.is_some_and(|there| is_same(before, &there.aspects))
+            });
+        }
+        if others.is_empty() {
+            self.present_by_name.remove(&name);
+        }
+        Some(entry)
+    }
+}
+
 impl Drop for Recipient {
     fn drop(&mut self) {
         let mut entries = self.board.entries();
         let now = Instant::now();
         entries.away.forget(now);
-        if let Some(entry) = entries.present.remove(&self.id) {
+        if let Some(entry) = entries.depart(self.id) {
             entries.away.add(self.id, entry, now);
         }
         drop(entries);

@@ -215,3 +215,22 @@ async fn who_is_not_given_the_same_under_the_same_name_is_not_back() {
     same.sent("default", "2", &[leaf("front", 2)]);
     assert_eq!(away(&board), 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_is_back_before_its_end_was_seen_is_not_away() {
+    let board = Deliveries::default();
+    let before = served(&board, "a", "uid 1");
+    before.sent("callers", "1", &[leaf("blue", 1)]);
+    let back = served(&board, "a", "uid 1");
+    let other = served(&board, "b", "uid 1");
+    drop(before);
+    let away = |board: &Deliveries| {
+        let away = board.standings().into_iter().filter(|one| one.away_since.is_some());
+        away.map(|one| (one.recipient.node_id, one.name)).collect::<Vec<_>>()
+    };
+    assert_eq!(away(&board), [("a".to_owned(), "callers".to_owned())], "it has not asked for that");
+    back.sent("callers", "1", &[leaf("blue", 1)]);
+    assert_eq!(away(&board), []);
+    drop((back, other));
+    assert_eq!(away(&board).len(), 3, "both names of one, and one of the other");
+}
