@@ -90,6 +90,41 @@ pub struct Authority {
     pub not_after: Option<String>,
     /// What an operator should know of it.
     pub notes: Vec<String>,
+    /// Its CAs at AWS, in order of preference; none where its key is elsewhere.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub private_cas: Vec<PrivateCa>,
+}
+
+/// A CA of AWS Private CA, as this agent sees it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PrivateCa {
+    /// Its ARN.
+    pub arn: String,
+    /// Whether it is the one that signs now.
+    pub signs: bool,
+    /// Since when it is passed over, and why; none while it is not.
+    pub down: Option<Down>,
+    /// The certificates that it signed and that were accepted, since the agent started.
+    pub issued: u64,
+    /// The certificates that were refused when they came.
+    pub refused: u64,
+    /// The certificates that it was asked for within the last hour.
+    pub asked_last_hour: u32,
+    /// The most that it may be asked for in an hour.
+    pub most_per_hour: Option<u32>,
+    /// The requests that wait for their turn.
+    pub waiting: u32,
+}
+
+/// How something is passed over.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Down {
+    /// Since when.
+    pub since: String,
+    /// Why.
+    pub why: String,
 }
 
 /// A node.

@@ -11,6 +11,7 @@ use tokio::time::timeout;
 
 use super::process::resident_memory;
 use super::recipients::recipients;
+use crate::acm_pca::CaHealth;
 use crate::admin::{Operations, Refusal};
 use crate::boards::Deliveries;
 use crate::desired::watch::{Condition, MeshFileWatcher};
@@ -18,8 +19,8 @@ use crate::engine::{self, Commands};
 use crate::file_sink;
 use crate::identity::NodeName;
 use crate::status::{
-    ANSWERS_WITHIN, Authority, Certificate, Failure, Files, Mesh, MeshProblem, Node, NodeState,
-    Process, Source, Status, Transition,
+    ANSWERS_WITHIN, Authority, Certificate, Down, Failure, Files, Mesh, MeshProblem, Node,
+    NodeState, PrivateCa, Process, Source, Status, Transition,
 };
 use crate::time::{OffsetDateTime, rfc3339};
 
@@ -120,6 +121,21 @@ impl Desk {
     }
 }
 
+fn private_ca((ca, signs): (CaHealth, bool)) -> PrivateCa {
+    let CaHealth { arn, down, asked_last_hour, most_per_hour, issued, refused, waiting } = ca;
+    let down = down.map(|down| Down { since: rfc3339(down.since), why: down.why });
+    PrivateCa {
+        arn: arn.to_string(),
+        signs,
+        down,
+        issued,
+        refused,
+        asked_last_hour,
+        most_per_hour,
+        waiting,
+    }
+}
+
 fn authority(authority: engine::AuthorityStatus) -> Authority {
     Authority {
         name: authority.name.to_string(),
@@ -128,6 +144,7 @@ fn authority(authority: engine::AuthorityStatus) -> Authority {
         trust_only: authority.trust_only,
         not_after: authority.not_after.map(rfc3339),
         notes: authority.notes,
+        private_cas: authority.private_cas.into_iter().map(private_ca).collect(),
     }
 }
 

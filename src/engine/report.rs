@@ -6,8 +6,10 @@ use super::status::{
     AuthorityStatus, CertificateStatus, FailureStatus, NodeState, NodeStatus, Status,
     TransitionStatus,
 };
+use crate::acm_pca::CaHealth;
 use crate::authority::CaChain;
 use crate::boards::Part;
+use crate::desired::acm_pca::CaArn;
 use crate::hierarchy::{Remote, State as AuthorityState};
 use crate::identity::AuthorityName;
 use crate::rotation::schedule::Phase;
@@ -65,6 +67,10 @@ impl State {
             Some(AuthorityState::Failed(why)) => (format!("cannot be used: {why}"), None),
             Some(AuthorityState::ToMake { .. }) | None => ("is being made".to_owned(), None),
         };
+        let private_cas = match known {
+            Some(AuthorityState::Remote(remote)) => self.private_cas(remote),
+            _ => Vec::new(),
+        };
         let notes = self.authorities.notes.iter().filter(|note| note.authority == *name);
         AuthorityStatus {
             name: name.clone(),
@@ -79,7 +85,18 @@ impl State {
             trust_only: matches!(known, Some(AuthorityState::TrustOnly(_))),
             not_after: ends,
             notes: notes.map(|note| note.text.clone()).collect(),
+            private_cas,
         }
+    }
+
+    fn private_cas(&self, remote: &Remote) -> Vec<(CaHealth, bool)> {
+        let Some(authority) = remote.authority() else { return Vec::new() };
+        let pool = &self.options.pool;
+        let signs = &pool.signing_ca(authority).ca.arn;
+        let healths = pool.status();
+        let health = |arn: &CaArn| healths.iter().find(|health| health.arn == *arn).cloned();
+        let cas = authority.cas().iter().filter_map(|ca| health(&ca.ca.arn));
+        cas.map(|health| (health.clone(), health.arn == *signs)).collect()
     }
 
     fn remote_state(&self, name: &AuthorityName, remote: &Remote) -> String {

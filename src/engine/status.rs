@@ -1,5 +1,6 @@
 //! How the loop stands, for people: plain values, without keys.
 
+use crate::acm_pca::CaHealth;
 use crate::identity::{AuthorityName, NodeName, SpiffeId, TrustDomain};
 use crate::time::{OffsetDateTime, Validity};
 
@@ -35,6 +36,9 @@ pub struct AuthorityStatus {
     pub not_after: Option<OffsetDateTime>,
     /// What an operator should know of it, in sentences.
     pub notes: Vec<String>,
+    /// Its CAs at AWS that were asked so far, in order of preference, and whether each is the one
+    /// that signs now.
+    pub private_cas: Vec<(CaHealth, bool)>,
 }
 
 /// A node.

@@ -1,12 +1,13 @@
 //! How things stand, as gauges made at the moment of a scrape.
 
 use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::metrics::MOST_NODES;
-use crate::status::{NodeState, Status};
+use crate::status::{NodeState, PrivateCa, Status};
 use crate::time::{OffsetDateTime, parse_moment};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -20,6 +21,12 @@ struct OfAuthority {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfPrivateCa {
+    authority: String,
+    ca: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct InState {
     state: &'static str,
 }
@@ -29,6 +36,7 @@ pub(super) fn registry(status: &Status) -> Registry {
     let mut registry = Registry::with_prefix("certctl");
     nodes(status, &mut registry);
     authorities(status, &mut registry);
+    private_cas(status, &mut registry);
     let mut gauge = |name: &str, help: &str, value: usize| {
         let gauge: Gauge = Gauge::default();
         gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
@@ -103,6 +111,47 @@ fn authorities(status: &Status, registry: &mut Registry) {
         "Time until the authority's own certificate ends",
         Unit::Seconds,
         left,
+    );
+}
+
+fn private_cas(status: &Status, registry: &mut Registry) {
+    let cas = status.authorities.iter().flat_map(|authority| {
+        let label =
+            |ca: &PrivateCa| OfPrivateCa { authority: authority.name.clone(), ca: ca.arn.clone() };
+        authority.private_cas.iter().map(move |ca| (label(ca), ca))
+    });
+    let cas: Vec<_> = cas.collect();
+    if cas.is_empty() {
+        return;
+    }
+    let mut counter = |name: &str, help: &str, value: fn(&PrivateCa) -> u64| {
+        let family: Family<OfPrivateCa, Counter> = Family::default();
+        for (labels, ca) in &cas {
+            family.get_or_create(labels).inc_by(value(ca));
+        }
+        registry.register(name, help, family);
+    };
+    counter("private_ca_issued", "Certificates that a private CA signed", |ca| ca.issued);
+    counter("private_ca_refused", "Certificates of a private CA that were refused", |ca| {
+        ca.refused
+    });
+    let mut gauge = |name: &str, help: &str, value: fn(&PrivateCa) -> i64| {
+        let family: Family<OfPrivateCa, Gauge> = Family::default();
+        for (labels, ca) in &cas {
+            family.get_or_create(labels).set(value(ca));
+        }
+        registry.register(name, help, family);
+    };
+    gauge("private_ca_is_up", "1 while a private CA is asked, 0 while it is passed over", |ca| {
+        i64::from(ca.down.is_none())
+    });
+    gauge("private_ca_waiting", "Requests that wait for their turn at a private CA", |ca| {
+        i64::from(ca.waiting)
+    });
+    gauge(
+        "private_ca_asked_last_hour",
+        "Certificates that a private CA was asked for within the last hour",
+        |ca| i64::from(ca.asked_last_hour),
     );
 }
 

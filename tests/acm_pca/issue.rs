@@ -2,11 +2,11 @@
 
 use std::fs;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 use crate::fake::{Fake, Fault, Lie, Spec, Times};
 use crate::support::program::{self, Run};
 use crate::support::site::everything;
+use crate::support::wait::until;
 
 /// A mesh in a directory of its own, and the CAs that it names.
 struct Site {
@@ -88,11 +88,7 @@ fn what_a_killed_run_paid_for_is_fetched_by_the_next() {
     site.fake.misbehave("GetCertificate", Times::Forever, Fault::pending());
     let mut killed =
         site.command("").stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
-    let began = Instant::now();
-    while site.calls("GetCertificate") == 0 {
-        assert!(began.elapsed() < Duration::from_secs(60), "it never asked");
-        std::thread::yield_now();
-    }
+    until("it asks for the certificate", || (site.calls("GetCertificate") > 0).then_some(()));
     killed.kill().expect("it runs");
     killed.wait().expect("it is ours");
     site.fake.behave();

@@ -26,6 +26,7 @@ pub(super) fn in_words(status: &Status) -> String {
     }
     let now = parse_moment(&status.process.now).ok();
     text += &authorities(status, now);
+    text += &private_cas(status);
     text += "\n";
     text += &nodes(status, now);
     text += &transitions(status, now);
@@ -44,6 +45,35 @@ fn authorities(status: &Status, now: Option<OffsetDateTime>) -> String {
         ]);
     }
     table.to_string()
+}
+
+fn private_cas(status: &Status) -> String {
+    let cas = status
+        .authorities
+        .iter()
+        .flat_map(|authority| authority.private_cas.iter().map(move |ca| (&authority.name, ca)));
+    let mut table =
+        Table::new(["AUTHORITY", "CA AT AWS", "STATE", "ISSUED", "LAST HOUR", "WAITING"]);
+    let mut is_empty = true;
+    for (authority, ca) in cas {
+        is_empty = false;
+        let state = match &ca.down {
+            Some(down) => format!("passed over since {}: {}", down.since, shown(&down.why)),
+            None if ca.signs => "signs".to_owned(),
+            None => "stands by".to_owned(),
+        };
+        let last_hour = match ca.most_per_hour {
+            Some(most) => format!("{} of {most}", ca.asked_last_hour),
+            None => ca.asked_last_hour.to_string(),
+        };
+        let issued = match ca.refused {
+            0 => ca.issued.to_string(),
+            refused => format!("{}, {refused} refused", ca.issued),
+        };
+        let waiting = ca.waiting.to_string();
+        table.row([authority.clone(), shown(&ca.arn), state, issued, last_hour, waiting]);
+    }
+    if is_empty { String::new() } else { format!("\n{table}") }
 }
 
 fn nodes(status: &Status, now: Option<OffsetDateTime>) -> String {

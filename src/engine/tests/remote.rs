@@ -148,6 +148,10 @@ async fn renewals_fail_over_and_return_and_leave_what_is_right_alone() {
     assert_eq!(issuer(&second), "west");
     world.leaf_after("blue", None).await;
     world.settled().await;
+    let cas = authority_status(&world, "pca").await.private_cas;
+    let [(down, false), (up, true)] = &cas[..] else { panic!("{cas:?}") };
+    assert!(down.down.as_ref().unwrap().why.contains("no answer"), "{down:?}");
+    assert!(up.down.is_none(), "{up:?}");
     let paid = west.paid();
     assert!(world.status().await.transitions.is_empty(), "{:?}", world.status().await.transitions);
     let world = restart(world, &[&east, &west], &text).await;
