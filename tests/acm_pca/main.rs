@@ -7,6 +7,7 @@ mod fake;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod agent;
 mod config_check;
 mod documents;
 mod issue;
