@@ -27,6 +27,7 @@ mod keys;
 mod loading;
 mod making;
 mod notes;
+mod recall;
 mod remote;
 mod signer;
 
@@ -34,6 +35,7 @@ pub use errand::{Errand, ErrandError, Means, Outcome, SignedCa};
 pub use failure::AuthorityFailure;
 use keys::Keys;
 use loading::load_imported;
+pub use recall::recall;
 pub use remote::Remote;
 pub use signer::{Signer, signer};
 

@@ -16,7 +16,7 @@ use crate::authority::Authority;
 use crate::desired::problem::nearest;
 use crate::desired::{Desired, Identity};
 use crate::files::{Directory, DirectoryOptions, FileSpec, FilesError, Layout, Recovered, View};
-use crate::hierarchy::{Authorities, Making, Signer, State};
+use crate::hierarchy::{Authorities, Making, Signer, State, recall};
 use crate::identity::{AuthorityName, NodeName};
 use crate::provisioning::provision;
 use crate::rotation::{Decision, Reason, Renewal, decide, profile, renewal};
@@ -200,6 +200,9 @@ impl Order<'_> {
         let directory = state.map(|state| &**state);
         let mut made_files = authorities.make(self.desired, directory, self.now);
         let mut asked = Asked::default();
+        if let (Some(remote), Some(_)) = (self.remote, state) {
+            recall(self.desired, self.state, &remote.pool, self.now);
+        }
         while let Some(state) = state
             && self.ask(&authorities, state, &mut asked)
         {

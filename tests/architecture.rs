@@ -64,6 +64,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "desired",
             "engine",
             "file_sink",
+            "hierarchy",
             "identity",
             "listening",
             "sds",

@@ -15,6 +15,7 @@ use crate::acm_pca::{self, Pool};
 use crate::attest::Attestor;
 use crate::boards::{Deliveries, Demand};
 use crate::desired::watch::MeshFileWatcher;
+use crate::hierarchy::recall;
 use crate::listening::Listener;
 use crate::listening::descriptors::connections;
 use crate::listening::handover::{HandoverServer, Holder, Received, request};
@@ -48,6 +49,8 @@ pub(super) async fn live(
         tracing::warn!("{warning}");
     }
     let metrics = Arc::new(Metrics::default());
+    let pool = Pool::new(acm_pca::connect(), options.clock.clone());
+    recall(&watcher.sources().borrow().desired, &places.state, &pool, since);
     let (failures, mut failed) = mpsc::unbounded_channel();
     let standing = Arc::new(Standing {
         clock_changed: Arc::default(),
@@ -55,7 +58,7 @@ pub(super) async fn live(
         demand: Demand::default(),
         failures,
         metrics,
-        pool: Pool::new(acm_pca::connect(), options.clock.clone()),
+        pool,
         options,
         places,
         since,

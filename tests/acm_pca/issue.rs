@@ -134,6 +134,20 @@ fn the_second_ca_signs_where_the_first_may_not_and_both_are_trusted() {
 }
 
 #[test]
+fn what_an_earlier_run_asked_for_counts_for_the_hour() {
+    let site = Site::new();
+    let arn = site.fake.create(Spec::root("Rented"));
+    site.mesh(&[&arn], "", NODES);
+    let path = site.directory.path().join("mesh.yaml");
+    let text = site.text("mesh.yaml").replace("{arn:", "{maxCertificatesPerHour: 3, arn:");
+    fs::write(path, text).expect("our own directory");
+    site.issue("").done();
+    site.issue("--force front").done();
+    site.issue("--force blue").failed(&["maxCertificatesPerHour"]);
+    assert_eq!(site.calls("IssueCertificate"), 3);
+}
+
+#[test]
 fn an_intermediate_of_ours_costs_one_certificate_and_signs_here() {
     let site = Site::new();
     let arn = site.fake.create(Spec::root("Rented"));
