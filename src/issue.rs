@@ -4,7 +4,7 @@
 //! files together. Level-triggered: running it twice, or half and then again, ends in the same
 //! place. A failure of one authority or node leaves what it has untouched and stops no other.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,16 +19,16 @@ use crate::files::{Directory, DirectoryOptions, FileSpec, FilesError, Layout, Re
 use crate::hierarchy::{Authorities, Making, Signer, State, recall};
 use crate::identity::{AuthorityName, NodeName};
 use crate::provisioning::provision;
-use crate::rotation::{Decision, Reason, Renewal, decide, profile, renewal};
-use crate::store::{Held, NodeFiles, Reader, UnknownAccount, access, directory_options, reader};
+use crate::rotation::{Renewal, profile, renewal};
+use crate::store::{Reader, UnknownAccount, access, directory_options, reader};
 use crate::time::{OffsetDateTime, rfc3339};
-use crate::x509::certificate::Certificate;
 use crate::x509::credential::Credential;
 use crate::x509::key::KeyAlgorithm;
 
 mod authority_line;
 mod contents;
 mod distrust;
+mod looking;
 mod node;
 mod remarks;
 mod remote;
@@ -255,62 +255,6 @@ impl Order<'_> {
 
     fn options(&self) -> DirectoryOptions {
         directory_options(self.desired.identities.values(), self.layout)
-    }
-
-    /// Decides about every node.
-    fn look<'a>(
-        &'a self,
-        authorities: &Authorities,
-        read: &Reader<'_>,
-        rehearsal: bool,
-    ) -> Vec<Node<'a>> {
-        let forced: BTreeSet<_> = self.force.iter().collect();
-        let identities: Vec<_> = self.desired.identities.values().collect();
-        identities
-            .par_iter()
-            .map(|identity| {
-                let forced = forced.contains(&identity.name);
-                let work = self
-                    .look_at(identity, (forced, rehearsal), authorities, read)
-                    .unwrap_or_else(Work::Failed);
-                Node { identity, work }
-            })
-            .collect()
-    }
-
-    fn look_at(
-        &self,
-        identity: &Identity,
-        (forced, rehearsal): (bool, bool),
-        authorities: &Authorities,
-        read: &Reader<'_>,
-    ) -> Result<Work, NodeFailure> {
-        let files = NodeFiles::read(read, &identity.files.base)?;
-        let held = files.held(&identity.files.base);
-        files.refuse_a_ca(&identity.files.base, &held)?;
-        let (leaf, had) = (held.leaf().cloned(), !matches!(held, Held::Nothing));
-        let spki = leaf.as_ref().map(|leaf| leaf.spki().to_vec());
-        let authority = match authorities.certificates(&identity.authority, leaf.as_ref()) {
-            Err(why) if rehearsal && why.is_not_yet() => {
-                let held = leaf.as_ref().map(Certificate::issuer);
-                let reason = held.map_or(Reason::New, |held| Reason::Authority { held });
-                return Ok(Work::Due { reason, had, held: spki });
-            }
-            authority => authority?,
-        };
-        let profile = profile(self.desired, identity);
-        let decision = if forced {
-            Decision::Issue(Reason::Forced)
-        } else {
-            decide(&profile, identity.key_algorithm, authority, held, self.now)
-        };
-        Ok(match (decision, leaf) {
-            (Decision::Keep(renewal), Some(leaf)) => {
-                Work::Kept { files, leaf: Box::new(leaf), renewal }
-            }
-            (Decision::Keep(_), None) => Work::Due { reason: Reason::New, had, held: spki },
-            (Decision::Issue(reason), _) => Work::Due { reason, had, held: spki },
-        })
     }
 
     /// Makes the credentials that are due, side by side.

@@ -165,6 +165,20 @@ pub fn adopt(
     Credential::new(key, verified(leaf, issuers, roots, now)?)
 }
 
+/// Makes a credential of a key and a leaf that `authority` issued for it, under the certificate that
+/// it has by now.
+///
+/// # Errors
+/// When the leaf does not verify under that.
+pub fn rechain(
+    key: PrivateKey,
+    leaf: Certificate,
+    authority: &CaChain,
+    now: OffsetDateTime,
+) -> Result<Credential, CredentialError> {
+    adopt(key, leaf, authority.issuers().to_vec(), authority.roots(), now)
+}
+
 fn decision(
     reason: Option<Reason>,
     profile: &LeafProfile,

@@ -157,6 +157,11 @@ impl State {
                 let request = Request { node, authority, profile, algorithm, now: now.wall() };
                 (self.options.issuing.issue(request), None)
             }
+            hierarchy::Signer::Remote(authority)
+                if let Some(credential) = slot.rechained(authority, now.wall()) =>
+            {
+                (Box::pin(std::future::ready(Ok(credential))) as Issued, None)
+            }
             hierarchy::Signer::Remote(authority) => {
                 let urgency = match self.options.demand.is_awaited(&name) || slot.shown.is_none() {
                     true => Urgency::awaited(),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::acm_pca::RemoteAuthority;
 use crate::authority::CaChain;
 use crate::desired::{Desired, Identity};
 use crate::hierarchy;
@@ -16,7 +17,7 @@ use crate::snapshot::{Generation, Leaf, Node, Trust};
 use crate::time::{Moment, OffsetDateTime};
 use crate::x509::certificate::Certificate;
 use crate::x509::credential::Credential;
-use crate::x509::key::KeyAlgorithm;
+use crate::x509::key::{KeyAlgorithm, PrivateKey};
 use crate::x509::profile::LeafProfile;
 
 /// One node. What it has, what it is to have, and what is being done about that.
@@ -131,6 +132,24 @@ impl Slot {
     /// Whether something was made for it that could not be saved.
     pub(super) fn is_unsaved(&self) -> bool {
         self.making.as_ref().is_some_and(|making| making.unsaved.is_some())
+    }
+
+    /// What it shows, under the certificate that its CA has by now, where that alone is another one
+    /// than when it signed: the leaf is as good under it, and a new one would be paid for.
+    pub(super) fn rechained(
+        &self,
+        authority: &RemoteAuthority,
+        now: OffsetDateTime,
+    ) -> Option<Credential> {
+        let shown = &self.shown.as_ref()?.credential;
+        let chain = authority.issuer_of(Some(shown.leaf()));
+        match self.judge(chain, now) {
+            Decision::Issue(rotation::Reason::AuthorityChanged) => {
+                let key = PrivateKey::from_pkcs8(shown.key().to_der().secret_pkcs8_der()).ok()?;
+                rotation::rechain(key, shown.leaf().clone(), chain, now).ok()
+            }
+            _ => None,
+        }
     }
 
     /// How long what it shows is still good; none if that is over, or there is nothing.
