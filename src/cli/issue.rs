@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use miette::{IntoDiagnostic, Report as Failure, WrapErr, miette};
+use tracing::Level;
 
 use super::table::Table;
 use super::{Console, Format, MeshFileArgument, Outcome};
@@ -13,6 +14,7 @@ use crate::acm_pca::{self, Pool};
 use crate::files::Layout;
 use crate::identity::NodeName;
 use crate::issue::{Action, Order, Progress, Remote, Report};
+use crate::telemetry::logs;
 use crate::time::{Clock, OffsetDateTime, parse_moment, roughly};
 use crate::x509::printable::printable;
 
@@ -106,6 +108,9 @@ impl Issue {
 
 /// The way to AWS.
 fn remote(console: &Console) -> Result<Remote, Failure> {
+    // What may have been paid for is told of while it happens.
+    let level = if console.quiet { Level::ERROR } else { Level::WARN };
+    logs::tell(level).into_diagnostic()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io::{self, IsTerminal};
 
 use thiserror::Error;
+use tracing::Level;
 use tracing_subscriber::filter::{LevelFilter, ParseError, Targets};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::FormatTime;
@@ -58,6 +59,17 @@ pub fn start(filter: Option<&str>) -> Result<(), LogsError> {
         log.json().flatten_event(true).finish().with(parsed).try_init()
     };
     started.map_err(LogsError::Twice)
+}
+
+/// Has warnings, or errors alone, told in lines on standard error: for a command that people run and
+/// that ends by itself.
+///
+/// # Errors
+/// When the process logs already.
+pub fn tell(level: Level) -> Result<(), LogsError> {
+    let log = tracing_subscriber::fmt().with_max_level(level).with_writer(io::stderr);
+    let log = log.with_ansi(false).with_target(false).without_time().finish();
+    log.try_init().map_err(LogsError::Twice)
 }
 
 /// Spaces and commas too many mean nothing.
