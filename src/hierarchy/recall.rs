@@ -21,7 +21,7 @@ pub fn recall(desired: &Desired, state: &Path, pool: &Pool, now: OffsetDateTime)
         return;
     }
     let told = |error| tracing::warn!("what was issued before does not count: {error}");
-    let Ok(entries) = Audit::read(state).map_err(told) else { return };
+    let Ok(entries) = Audit::recent(state).map_err(told) else { return };
     for entry in entries.filter_map(|entry| entry.map_err(told).ok()) {
         let ca = limited.iter().find(|ca| ca.arn.as_str() == entry.ca_arn());
         if let Some(ca) = ca.filter(|_| now - entry.time < time::Duration::HOUR) {
