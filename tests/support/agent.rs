@@ -28,13 +28,18 @@ impl Agent {
     /// Starts `certctl agent` on this mesh, in a fresh directory, with `--sds sds.sock --state
     /// state` and more flags, separated by spaces. Waits until it can be asked.
     pub fn start(mesh: &str, flags: &str) -> Self {
-        Self::begin(prepare(mesh), &format!("{USUAL} {flags}")).ready()
+        Self::start_in(prepare(mesh), flags)
+    }
+
+    /// The same in a directory that has the mesh, and perhaps more.
+    pub fn start_in(place: Arc<TempDir>, flags: &str) -> Self {
+        Self::begin(place, &format!("{USUAL} {flags}")).ready()
     }
 
     /// Starts another agent in this one's directory, as [`start`](Self::start) does. This one is
     /// to have ended, or the flags say `--replace`.
     pub fn again(&self, flags: &str) -> Self {
-        Self::begin(Arc::clone(&self.place), &format!("{USUAL} {flags}")).ready()
+        Self::start_in(self.place(), flags)
     }
 
     /// Starts `certctl agent` in `place` with these flags alone, and waits for nothing.
@@ -128,6 +133,11 @@ impl Agent {
             let nodes = status["nodes"].as_array().expect("a list");
             nodes.iter().all(|node| node["state"] == "fresh")
         })
+    }
+
+    /// Has new certificates made for all nodes.
+    pub fn renew(&self) {
+        program::run(self.directory(), "renew --sds sds.sock --all").done();
     }
 
     /// The serial number of a node's certificate, as `certctl status` says it.

@@ -36,11 +36,18 @@ pub fn feed(mut command: Command, input: &str) -> Run {
     child.wait_with_output().expect("our own child").into()
 }
 
-/// certctl, about to be run in a directory.
+/// certctl, about to be run in a directory; in the [`environment`] that is there.
 pub fn command(directory: &Path, arguments: &str) -> Command {
     let mut command = bare(PROGRAM, directory);
-    command.args(tools::split(arguments));
+    command.args(tools::split(arguments)).envs(environment(directory));
     command
+}
+
+/// What is in the `.env` of a directory, if there is one: `NAME=VALUE` on each line.
+pub fn environment(directory: &Path) -> Vec<(String, String)> {
+    let text = std::fs::read_to_string(directory.join(".env")).unwrap_or_default();
+    let pairs = text.lines().filter_map(|line| line.split_once('='));
+    pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
 /// A program about to be run in a directory, without arguments. Nothing of the machine's own
