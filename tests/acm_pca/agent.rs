@@ -1,125 +1,252 @@
-//! `certctl agent` where an authority is at AWS: the real program and SDK, before the fake.
-
-use std::fs;
-use std::process::{Child, Stdio};
+//! `certctl agent` with an authority of AWS Private CA.
 
 use serde_json::Value;
-use tempfile::TempDir;
 
-use crate::fake::{Fake, Fault, Rotation, Spec, Times};
-use crate::support::program;
-use crate::support::wait::{patiently, until};
+use crate::fake::{Fake, Fault, Lie, Rotation, Spec, Times};
+use crate::support::agent::{Agent, prepare};
+use crate::support::sds_client::{Connection, Node};
+use crate::support::wait;
+use crate::world::{CREDENTIALS, acm_pca, mesh};
 
-/// An agent that runs in a directory, and is killed with this.
-struct Agent<'a> {
-    directory: &'a TempDir,
-    child: Child,
+/// Everybody may ask for everything.
+const ANYBODY: &str = "defaults: { attest: any }\n";
+
+/// An agent, and the fake that it asks.
+struct Served {
+    fake: Fake,
+    ca: String,
+    agent: Agent,
 }
 
-impl<'a> Agent<'a> {
-    fn start(directory: &'a TempDir) -> Self {
-        let path = directory.path();
-        let log = fs::OpenOptions::new().create(true).append(true).open(path.join("log"));
-        let mut command = program::command(path, "agent -f mesh.yaml --sds sds.sock --state state");
-        command.env("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE").env("AWS_SECRET_ACCESS_KEY", "a secret");
-        command.env("AWS_EC2_METADATA_DISABLED", "true").env("HOME", path);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log.expect("a file"));
-        Self { directory, child: command.spawn().expect("certctl starts") }
+impl Served {
+    fn start() -> Self {
+        Self::after(|_| ())
     }
 
-    fn until(&self, what: &str, fits: impl Fn(&Value) -> bool) -> Value {
-        until(what, || self.status().filter(|status| fits(status)))
+    /// After the fake has been told something.
+    fn after(told: impl FnOnce(&Fake)) -> Self {
+        let fake = Fake::start();
+        let ca = fake.create(Spec::root("pca"));
+        told(&fake);
+        let authority = format!("pca: {{ acmPca: {} }}", acm_pca(&fake, &ca, ""));
+        let agent = start(&mesh(&authority, "front: { authority: pca }"));
+        Self { fake, ca, agent }
     }
 
-    fn status(&self) -> Option<Value> {
-        let run = program::run(self.directory.path(), "status --sds sds.sock -o json");
-        matches!(run.code, Some(0 | 3)).then(|| run.json())
+    fn counts(&self) -> (usize, usize) {
+        (self.fake.calls("IssueCertificate").len(), self.fake.issued().len())
     }
 
-    fn fresh(&self) -> String {
-        let status = self.until("front has a certificate", |status| {
-            status["nodes"][0]["certificate"]["serial"].is_string()
+    /// The serial number of what was issued last.
+    fn last(&self) -> String {
+        format!("{:X}", self.fake.issued().last().expect("one").serial)
+    }
+
+    /// Ends the agent with SIGKILL, and starts another.
+    fn restart(&mut self) {
+        self.agent.kill();
+        self.agent = self.agent.again("");
+    }
+}
+
+pub fn start(mesh: &str) -> Agent {
+    let place = prepare(&format!("{mesh}{ANYBODY}"));
+    std::fs::write(place.path().join(".env"), CREDENTIALS).unwrap();
+    Agent::start_in(place, "")
+}
+
+/// The PEM of a secret, as the agent serves it.
+pub fn served(agent: &Agent, name: &str) -> String {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let connection = Connection::open(&agent.socket()).await.unwrap();
+        let mut stream = connection.subscribe(&Node::bare("test"), &[name], "").await.unwrap();
+        let response = stream.next().await.unwrap();
+        response.chain().or_else(|| response.roots()).unwrap()
+    })
+}
+
+fn node<'a>(status: &'a Value, name: &str) -> &'a Value {
+    let nodes = status["nodes"].as_array().unwrap();
+    nodes.iter().find(|node| node["name"] == name).unwrap()
+}
+
+#[test]
+fn a_node_has_a_certificate_for_one_issue_and_few_gets() {
+    let served = Served::start();
+    served.agent.settled();
+    assert_eq!(served.counts(), (1, 1));
+    assert!(served.fake.calls("GetCertificate").len() <= 3);
+    assert_eq!(served.agent.serial("front"), served.last());
+    let status = served.agent.status_json();
+    let ca = &status["authorities"][0]["privateCas"][0];
+    assert_eq!((&ca["signs"], &ca["issued"]), (&true.into(), &1.into()), "{status:#}");
+    served.agent.status("").done().tells("CA AT AWS").tells(&served.ca);
+}
+
+#[test]
+fn killed_while_aws_makes_a_certificate_the_next_agent_fetches_it() {
+    let mut served =
+        Served::after(|fake| fake.misbehave("GetCertificate", Times::Forever, Fault::pending()));
+    for _ in 0..3 {
+        let gets = served.fake.calls("GetCertificate").len();
+        wait::until("the agent looks", || {
+            (served.fake.calls("GetCertificate").len() > gets).then_some(())
         });
-        status["nodes"][0]["certificate"]["serial"].as_str().expect("a text").to_owned()
+        served.restart();
     }
+    served.fake.behave();
+    served.agent.settled();
+    assert_eq!(served.counts(), (1, 1), "it is paid for once");
+    assert_eq!(served.agent.serial("front"), served.last());
+    served.restart();
+    served.agent.settled();
+    assert_eq!(served.counts(), (1, 1));
 }
 
-impl Drop for Agent<'_> {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+#[test]
+fn a_lost_reply_is_asked_for_in_the_same_words_after_a_restart() {
+    let lose = |fake: &Fake| fake.misbehave("IssueCertificate", Times::Forever, Fault::LoseReply);
+    let mut served = Served::after(lose);
+    wait::until("it is asked", || (served.counts().0 > 0).then_some(()));
+    served.restart();
+    served.fake.behave();
+    served.agent.settled();
+    let calls = served.fake.calls("IssueCertificate");
+    let tokens: Vec<_> =
+        calls.iter().map(|call| (&call.idempotency_token, &call.csr_sha256)).collect();
+    assert!(tokens.iter().all(|token| *token == tokens[0]), "{tokens:?}");
+    assert_eq!(served.fake.issued().len(), 1);
 }
 
-fn mesh(fake: &Fake, arn: &str) -> TempDir {
-    let directory = tempfile::tempdir().expect("a directory");
-    let text = format!(
-        "version: 1\ntrustDomain: example.org\nauthorities:\n  rented: {{acmPca: {{arn: '{arn}', \
-         endpoint: '{}'}}}}\nvirtualNodes: {{front: {{}}}}\n",
-        fake.endpoint()
+#[test]
+fn started_while_aws_is_away_it_serves_what_it_has() {
+    let mut served = Served::start();
+    served.agent.settled();
+    let before = ["front", "pca"].map(|name| self::served(&served.agent, name));
+    let calls = served.fake.all_calls().len();
+    served.fake.stop();
+    served.restart();
+    assert_eq!(["front", "pca"].map(|name| self::served(&served.agent, name)), before);
+    served.agent.settled();
+    served.fake.restart();
+    assert_eq!(served.fake.all_calls().len(), calls, "nothing was due");
+}
+
+#[test]
+fn what_aws_signs_wrongly_is_not_served_and_is_not_bought_in_a_row() {
+    let lie = Fault::Lie(Lie::AddedName);
+    let served = Served::after(|fake| fake.misbehave("IssueCertificate", Times::Forever, lie));
+    let status = served.agent.until("it is told", |status| {
+        node(status, "front")["failure"].to_string().contains("added.example")
+    });
+    assert!(node(&status, "front")["certificate"].is_null(), "{status:#}");
+    assert_eq!(served.agent.status("").code, Some(3));
+    assert!(served.counts().1 <= 2, "{:?}", served.counts());
+    served.agent.logs("is refused and thrown away");
+    assert!(!served.agent.log().contains("PRIVATE KEY"));
+}
+
+#[test]
+fn a_renewal_that_fails_leaves_what_there_is() {
+    let served = Served::start();
+    served.agent.settled();
+    let before = self::served(&served.agent, "front");
+    for (operation, fault, words) in [
+        ("IssueCertificate", Fault::limit_exceeded(), "waiting will not help"),
+        ("IssueCertificate", Fault::access_denied(), "deploy/iam/acm-pca.json"),
+        ("IssueCertificate", Fault::invalid_state(), "in no state to do this"),
+    ] {
+        served.fake.misbehave(operation, Times::Forever, fault);
+        served.agent.renew();
+        served.agent.until(words, |status| status.to_string().contains(words));
+        assert_eq!(self::served(&served.agent, "front"), before, "{words}");
+        served.fake.behave();
+    }
+    assert_eq!(served.fake.issued().len(), 1);
+    served.agent.renew();
+    wait::until("it is renewed", || (served.fake.issued().len() == 2).then_some(()));
+    served.agent.until("it is served", |_| served.agent.serial("front") == served.last());
+}
+
+#[test]
+fn another_certificate_of_the_ca_is_a_change_of_roots_and_no_new_leaf_is_paid_for() {
+    let mut served = Served::start();
+    served.agent.settled();
+    let serial = served.agent.serial("front");
+    let before = pem(&served.fake.ca_chain(&served.ca)[0]);
+    served.fake.rotate_ca_certificate(&served.ca, Rotation::SameKey);
+    let after = pem(&served.fake.ca_chain(&served.ca)[0]);
+    served.agent.kill();
+    // What AWS said is too old by the next start.
+    let path = served.agent.path("state/pca_acm_pca.json");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace("\"describedAt\": \"2", "\"describedAt\": \"1")).unwrap();
+    served.agent = served.agent.again("");
+    let bundles = wait::until("the old root is gone", || {
+        let bundle = self::served(&served.agent, "pca");
+        let status = served.agent.status_json();
+        let at_rest = status["transitions"].as_array().is_some_and(Vec::is_empty);
+        (at_rest && !bundle.contains(&before)).then_some(bundle)
+    });
+    assert!(bundles.contains(&after), "{bundles}");
+    served.agent.settled();
+    assert_eq!(served.agent.serial("front"), serial);
+    assert!(self::served(&served.agent, "front").contains(&after), "the leaf, under the new root");
+    assert_eq!(served.counts(), (1, 1));
+}
+
+#[test]
+fn one_certificate_of_an_intermediate_is_paid_for_and_signs_hundreds() {
+    let fake = Fake::start();
+    let root = fake.create(Spec::root("pca"));
+    let authorities = format!(
+        "pca: {{ acmPca: {} }}, ca_1: {{ local: {{ parent: pca }} }}",
+        acm_pca(&fake, &root, "")
     );
-    fs::write(directory.path().join("mesh.yaml"), text).expect("our own directory");
-    directory
-}
-
-#[test]
-fn an_agent_has_aws_sign_and_after_a_kill_asks_for_nothing_that_it_has() {
-    let fake = Fake::start();
-    let arn = fake.create(Spec::root("Rented"));
-    let directory = mesh(&fake, &arn);
-    let agent = Agent::start(&directory);
-    let serial = agent.fresh();
-    let status = agent.until("it is told who signs", |status| {
-        status["authorities"][0]["privateCas"][0]["signs"] == true
-    });
-    assert_eq!(status["authorities"][0]["privateCas"][0]["issued"], 1);
-    drop(agent);
+    let nodes: String = (0..300).map(|n| format!("node-{n}: {{ authority: ca_1 }}, ")).collect();
+    let mut agent = start(&mesh(&authorities, &nodes));
+    agent.settled();
+    assert_eq!((fake.calls("IssueCertificate").len(), fake.issued().len()), (1, 1));
+    let call = &fake.calls("IssueCertificate")[0];
+    assert!(call.template.as_ref().unwrap().ends_with("SubordinateCACertificate_PathLen0/V1"));
+    let chain = served(&agent, "node-7");
+    assert_eq!(chain.matches("BEGIN CERTIFICATE").count(), 2);
+    assert!(chain.contains(&pem(&fake.issued()[0].der)), "leaf, then the intermediate");
+    assert!(served(&agent, "ca_1").contains(&pem(&fake.ca_chain(&root)[0])), "the root is trusted");
     fake.stop();
-    let agent = Agent::start(&directory);
-    assert_eq!(agent.fresh(), serial);
-    drop(agent);
-    assert_eq!(fake.calls("IssueCertificate").len(), 1);
+    agent.kill();
+    agent = agent.again("");
+    agent.settled();
+    program_renews(&agent);
+    agent.settled();
+    fake.restart();
+    assert_eq!(fake.issued().len(), 1);
+}
+
+fn program_renews(agent: &Agent) {
+    let before = agent.serial("node-7");
+    agent.renew();
+    agent.until("it is renewed", |_| agent.serial("node-7") != before);
+}
+
+/// The body of a certificate's PEM.
+pub fn pem(der: &[u8]) -> String {
+    let certificate = certctl::x509::certificate::Certificate::from_der(der.to_vec());
+    certificate.unwrap().to_pem()
 }
 
 #[test]
-fn what_a_killed_agent_paid_for_is_fetched_by_the_next() {
+fn a_hundred_nodes_are_asked_for_within_the_rate() {
     let fake = Fake::start();
-    let arn = fake.create(Spec::root("Rented"));
-    let directory = mesh(&fake, &arn);
-    fake.misbehave("GetCertificate", Times::Forever, Fault::pending());
-    let agent = Agent::start(&directory);
-    until("it asks for the certificate", || {
-        (!fake.calls("GetCertificate").is_empty()).then_some(())
-    });
-    drop(agent);
-    fake.behave();
-    Agent::start(&directory).fresh();
-    assert_eq!(fake.calls("IssueCertificate").len(), 1);
-}
-
-#[test]
-fn a_changed_ca_certificate_is_a_change_of_roots_and_no_new_leaf_is_paid_for() {
-    let fake = Fake::start();
-    let arn = fake.create(Spec::root("Rented"));
-    let directory = mesh(&fake, &arn);
-    let agent = Agent::start(&directory);
-    let serial = agent.fresh();
-    fake.rotate_ca_certificate(&arn, Rotation::SameKey);
-    drop(agent);
-    // What was said is too old by the next start.
-    let known = directory.path().join("state/rented_acm_pca.json");
-    let text = fs::read_to_string(&known).expect("it is kept");
-    let at = text.find("describedAt").expect("when") + "describedAt\": \"".len();
-    fs::write(&known, format!("{}2020{}", &text[..at], &text[at + 4..])).expect("our own");
-    let agent = Agent::start(&directory);
-    // Whoever was connected before the kill has its time to come back.
-    patiently("it stands under the new root, and the old one is gone", || {
-        let log = fs::read_to_string(directory.path().join("log")).ok()?;
-        let has_moved = log.contains("its authority has a new certificate");
-        let status = agent.status()?;
-        let is_at_rest = status["transitions"].as_array().is_some_and(Vec::is_empty);
-        (has_moved && is_at_rest).then_some(())
-    });
-    assert_eq!(agent.fresh(), serial);
-    assert_eq!(fake.calls("IssueCertificate").len(), 1);
+    let ca = fake.create(Spec::root("pca"));
+    let nodes: String = (0..100).map(|n| format!("node-{n}: {{ authority: pca }}, ")).collect();
+    let authority = format!("pca: {{ acmPca: {} }}", acm_pca(&fake, &ca, "rates: { issue: 25 }"));
+    let agent = start(&mesh(&authority, &nodes));
+    agent.settled();
+    assert_eq!(fake.issued().len(), 100);
+    let calls = fake.calls("IssueCertificate");
+    assert_eq!(calls.len(), 100);
+    let took = calls[99].at - calls[0].at;
+    assert!(took >= time::Duration::seconds(3), "{took}");
 }

@@ -7,11 +7,15 @@ mod fake;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod sdk;
+mod world;
+
 mod agent;
 mod config_check;
-mod documents;
+mod cost;
+mod crash;
+mod failover;
+mod faults;
 mod issue;
-mod sdk;
-
 mod moto;
 mod the_fake;
