@@ -89,3 +89,69 @@ fn a_node_that_is_added_while_the_first_region_is_down_does_not_wait_for_it() {
         assert!(log.contains(&regions.cas[0]), "{log}");
     }
 }
+
+#[test]
+fn what_signs_in_its_place_is_told_and_its_leaves_stay_when_the_first_is_back() {
+    let mut regions = Regions::start(|_, _| ());
+    regions.agent.settled();
+    regions.first.stop();
+    regions.add("late");
+    let status = regions.agent.status_json();
+    let [east, west] = [0, 1].map(|place| &status["authorities"][0]["privateCas"][place]);
+    assert_eq!((&east["signs"], &west["signs"]), (&false.into(), &true.into()), "{status:#}");
+    assert!(east["down"]["why"].as_str().unwrap().contains("IssueCertificate"), "{status:#}");
+    assert!(east["down"]["since"].as_str().unwrap().contains('T'), "{status:#}");
+    assert!(west["down"].is_null(), "{status:#}");
+    let table = regions.agent.status("").done();
+    let row = table.stdout.lines().find(|line| line.contains(&regions.cas[0])).unwrap();
+    assert!(row.contains("passed over since 20"), "{row}");
+    let late = regions.agent.serial("late");
+
+    regions.first.restart();
+    regions.agent.until("the first is back", |status| {
+        status["authorities"][0]["privateCas"][0]["signs"] == true
+    });
+    regions.agent.logs("the CA is used again");
+    regions.add("later");
+    assert_eq!(regions.issued(), (2, 1), "the first signs again");
+    assert_eq!(regions.agent.serial("late"), late, "what the second signed is as good");
+    regions.both_are_trusted();
+
+    regions.agent.kill();
+    regions.agent = regions.agent.again("");
+    regions.agent.settled();
+    assert_eq!(regions.agent.serial("late"), late);
+    assert_eq!(regions.issued(), (2, 1), "nor does a restart buy anything");
+}
+
+#[test]
+fn started_while_the_first_region_is_down_nobody_waits_for_it_long() {
+    let begun = Instant::now();
+    let regions = Regions::start(|first, _| first.stop());
+    regions.agent.settled();
+    println!("the first node had its certificate {:?} after the start", begun.elapsed());
+    assert_eq!(regions.issued(), (0, 1));
+    regions.first.restart();
+    wait::patiently("its root is trusted too", || {
+        let bundle = served(&regions.agent, "pca");
+        bundle.contains(&pem(&regions.first.ca_chain(&regions.cas[0])[0])).then_some(())
+    });
+    assert_eq!(regions.issued(), (0, 1));
+}
+
+#[test]
+fn when_no_region_signs_that_is_said_of_both_and_what_there_is_stays() {
+    let regions = Regions::start(|_, _| ());
+    regions.agent.settled();
+    let before = served(&regions.agent, "front");
+    for fake in [&regions.first, &regions.second] {
+        fake.misbehave("IssueCertificate", Times::Forever, Fault::limit_exceeded());
+    }
+    regions.agent.renew();
+    let status = regions.agent.until("it is told", |status| {
+        status.to_string().matches("waiting will not help").count() >= 2
+    });
+    assert!(regions.cas.iter().all(|ca| status.to_string().contains(ca)), "{status:#}");
+    assert_eq!(served(&regions.agent, "front"), before);
+    assert_eq!(regions.issued(), (1, 0));
+}
