@@ -1,6 +1,9 @@
 //! The agent and real Envoys: what they are served, through rotation, change, and failure.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test panics")]
 
+#[cfg(feature = "acm-pca")]
+#[path = "../support/acm_pca/mod.rs"]
+mod fake;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -20,3 +23,5 @@ mod new_identity;
 mod outage;
 mod protocol;
 mod rotation;
+#[cfg(feature = "acm-pca")]
+mod to_aws;

@@ -7,14 +7,14 @@ use crate::recorder::{Recorder, Sent};
 use crate::support::wait;
 use crate::wire;
 
-const OLD: &str = "blue: { authority: ca_1,";
-const NEW: &str = "blue: { authority: ca_2,";
+pub const OLD: &str = "blue: { authority: ca_1,";
+pub const NEW: &str = "blue: { authority: ca_2,";
 
-fn roots(names: &[&str]) -> Sent {
+pub fn roots(names: &[&str]) -> Sent {
     Sent::Roots(names.iter().map(|name| (*name).to_owned()).collect())
 }
 
-fn leaf(name: &str) -> Sent {
+pub fn leaf(name: &str) -> Sent {
     Sent::Leaf(name.to_owned())
 }
 
@@ -24,7 +24,7 @@ fn at_rest(status: &Value) -> bool {
 
 /// Waits until blue shows a leaf of this authority, and nothing is under way any more. Whoever was
 /// connected and is not counts as gone only after half a minute.
-fn has_moved(pair: &Pair, authority: &str) {
+pub fn has_moved(pair: &Pair, authority: &str) {
     wait::patiently(&format!("blue shows a leaf of {authority}"), || {
         wire::leaf(pair.blue.port()).issuer().ends_with(authority).then_some(())
     });

@@ -43,7 +43,15 @@ impl Pair {
 
     /// With another program in the place of Envoy.
     pub fn of(flags: &str, envoy: PathBuf) -> Self {
-        let agent = Agent::start(MESH, flags);
+        Self::with(Agent::start(MESH, flags), envoy)
+    }
+
+    /// Of an agent that runs, with a mesh that has both.
+    pub fn on(agent: Agent) -> Self {
+        Self::with(agent, tools::envoy())
+    }
+
+    fn with(agent: Agent, envoy: PathBuf) -> Self {
         let blue = Setting::default().program(envoy.clone()).start(&agent, "blue");
         let front = Setting::default().program(envoy).backend("blue", &blue);
         let front = front.start(&agent, "front");
