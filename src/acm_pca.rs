@@ -20,6 +20,7 @@ mod authority;
 mod brake;
 mod collect;
 mod contact;
+mod doubt;
 mod error;
 mod health;
 mod order;

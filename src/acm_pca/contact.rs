@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::brake::Brake;
 use super::collect::Pace;
+use super::doubt::Doubt;
 use super::health::{Down, Health};
 use super::quota::Lane;
 use super::{CaStatus, Service, ServiceError, SigningError};
@@ -42,6 +43,7 @@ pub(super) struct Contact {
 pub(super) struct State {
     pub(super) health: Health,
     pub(super) brake: Brake,
+    pub(super) doubt: Doubt,
     pub(super) pace: Pace,
     pub(super) limit: Option<u32>,
     pub(super) issued: u64,
@@ -74,6 +76,7 @@ impl Contact {
         let state = State {
             health: Health::default(),
             brake: Brake::default(),
+            doubt: Doubt::default(),
             pace: Pace::default(),
             limit: None,
             issued: 0,
@@ -107,6 +110,11 @@ impl Contact {
         *self.is_down.borrow()
     }
 
+    /// Whether it is asked for nothing, since what it signed was wrong.
+    pub(super) fn is_doubted(&self) -> bool {
+        self.state().doubt.holds(Instant::now()).is_some()
+    }
+
     /// Until it is down.
     pub(super) async fn down(&self) {
         // The sender is here, so this ends only when it is so.
@@ -129,14 +137,29 @@ impl Contact {
         self.probe_if_down(&mut state);
     }
 
-    /// It signed.
-    pub(super) fn signed(&self) {
+    /// It signed what was asked for.
+    pub(super) fn accepted(&self) {
         let down = {
             let mut state = self.state();
+            state.issued += 1;
+            state.doubt.accepted();
             self.is_down.send_replace(false);
             state.health.signed()
         };
         self.tell_up(down);
+    }
+
+    /// It signed something else.
+    pub(super) fn refused(&self) {
+        let mut state = self.state();
+        state.refused += 1;
+        if state.doubt.refused(Instant::now()) {
+            tracing::error!(
+                ca = %self.arn,
+                "one certificate after the other is refused, and paid for: no more are asked for \
+                 until one that is tried now and then is right"
+            );
+        }
     }
 
     /// AWS says that it signs.
@@ -220,11 +243,17 @@ impl Contact {
     }
 
     pub(super) fn health(&self) -> CaHealth {
+        let now = self.clock.moment();
         let mut state = self.state();
+        let doubted = state.doubt.holds(now.instant()).map(|held| Down {
+            why: format!("the last {} certificates that it signed were refused", held.in_a_row),
+            since: (now.wall() - now.instant().saturating_duration_since(held.since))
+                .truncate_to_second(),
+        });
         let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
         CaHealth {
             arn: self.arn.clone(),
-            down: state.health.down().cloned(),
+            down: state.health.down().cloned().or(doubted),
             asked_last_hour: count(state.brake.count(Instant::now())),
             most_per_hour: state.limit,
             issued: state.issued,

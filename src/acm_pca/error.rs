@@ -62,6 +62,21 @@ pub enum SigningError {
         /// When the next may be asked for.
         lifts_at: OffsetDateTime,
     },
+    /// What the CA signed lately was wrong, and was paid for all the same.
+    #[error(
+        "{ca}: the last {count} certificates that it signed were refused, so nothing more is asked \
+         for before {}; see in the log or in issue's answer how they were wrong, and what of its \
+         template, or of the mesh, is to be changed",
+        rfc3339(*.lifts_at)
+    )]
+    Doubted {
+        /// The CA.
+        ca: CaArn,
+        /// How many in a row.
+        count: u32,
+        /// When the next may be asked for.
+        lifts_at: OffsetDateTime,
+    },
     /// AWS is not done with it.
     #[error(
         "{certificate} is still being made after {}; it is paid for and will be asked for again",
@@ -131,7 +146,10 @@ impl SigningError {
     /// together.
     pub fn is_outage(&self) -> bool {
         match self {
-            Self::Braked { .. } | Self::Down { .. } | Self::Profile { .. } => true,
+            Self::Braked { .. }
+            | Self::Doubted { .. }
+            | Self::Down { .. }
+            | Self::Profile { .. } => true,
             Self::NoneSigned { failures, .. } => failures.iter().all(Self::is_outage),
             Self::Service { cause, .. } => is_of_the_ca(cause),
             _ => false,
@@ -150,7 +168,10 @@ impl SigningError {
     pub(super) fn is_of_the_ca(&self) -> bool {
         match self {
             Self::Service { cause, .. } => is_of_the_ca(cause),
-            Self::Down { .. } | Self::InProgress { .. } | Self::Profile { .. } => true,
+            Self::Doubted { .. }
+            | Self::Down { .. }
+            | Self::InProgress { .. }
+            | Self::Profile { .. } => true,
             _ => false,
         }
     }

@@ -202,7 +202,11 @@ impl Pool {
     /// The CA of an authority that signs now: the first that is not passed over, or the first.
     pub fn signing_ca<'a>(&self, authority: &'a RemoteAuthority) -> &'a KnownCa {
         let cas = authority.cas();
-        cas.iter().find(|ca| !self.contact(&ca.ca).is_down()).unwrap_or(&cas[0])
+        let signs = |ca: &&KnownCa| {
+            let contact = self.contact(&ca.ca);
+            !contact.is_down() && !contact.is_doubted()
+        };
+        cas.iter().find(signs).unwrap_or(&cas[0])
     }
 
     /// A certificate that `ca` was asked for at `at`, by an earlier process: it counts for

@@ -80,13 +80,12 @@ impl<O: Order> Job<'_, O> {
             match self.collect(asked, made, is_old).await {
                 Ok(pem) => match self.accept(asked.ca, &pem, submission) {
                     Ok(signed) => {
-                        asked.contact.state().issued += 1;
-                        asked.contact.signed();
+                        asked.contact.accepted();
                         let (ca, certificate) = (submission.ca.clone(), made.certificate.clone());
                         return Ok(Signed { signed, ca, certificate });
                     }
                     Err(cause) => {
-                        asked.contact.state().refused += 1;
+                        asked.contact.refused();
                         let certificate = made.certificate.clone();
                         self.forget(kept).await;
                         return Err(SigningError::Wrong { certificate, cause: Box::new(cause) });
@@ -197,6 +196,10 @@ impl<O: Order> Job<'_, O> {
         let arn = &asked.ca.ca.arn;
         let request = self.order.request(asked.ca, now.wall())?;
         let mut state = asked.contact.state();
+        if let Some(held) = state.doubt.holds(now.instant()) {
+            let (count, lifts_at) = (held.in_a_row, now.wall_of(held.until));
+            return Err(SigningError::Doubted { ca: arn.clone(), count, lifts_at });
+        }
         let limit = state.limit;
         if let Err(on) = state.brake.take(limit, now.instant()) {
             let lifts_at = now.wall_of(on.lifts);

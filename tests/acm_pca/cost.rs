@@ -2,7 +2,7 @@
 
 use time::Duration;
 
-use crate::fake::Spec;
+use crate::fake::{Fault, Lie, Spec, Times};
 use crate::support::program;
 use crate::world::World;
 
@@ -82,4 +82,21 @@ fn what_was_issued_is_listed_and_can_be_revoked() {
     assert_eq!(world.fake.issued()[0].revoked.as_deref(), Some("KEY_COMPROMISE"));
     world.certctl(&revoke).done();
     world.certctl("ca revoke 0102 --authority pca").failed(&["0102"]);
+}
+
+#[test]
+fn a_ca_that_signs_all_wrong_is_not_paid_for_a_whole_mesh() {
+    let nodes: String = (0..200).map(|n| format!("node-{n}: {{ authority: pca }}, ")).collect();
+    let lie = Fault::Lie(Lie::Longer);
+    let world = World::of(Spec::root("pca"), "", &nodes);
+    world.fake.misbehave("IssueCertificate", Times::Forever, lie);
+    let words = ["is refused and thrown away", "so nothing more is asked for before"];
+    let run = world.issue("").failed(&words[..1]);
+    assert!(run.text().contains(words[1]), "{run:?}");
+    let paid = world.fake.issued().len();
+    println!("{paid} of 200 were paid for before it was left alone");
+    // Those that were under way when it showed.
+    assert!(paid < 150, "{paid}");
+    world.recovers();
+    assert_eq!(world.fake.issued().len(), paid + 200);
 }

@@ -6,10 +6,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::agent::{pem, served, start};
-use crate::fake::{Fake, Fault, Spec, Times};
+use crate::fake::{Fake, Fault, Lie, Spec, Times};
 use crate::support::agent::Agent;
 use crate::support::wait;
-use crate::world::{acm_pca, mesh};
+use crate::world::{acm_pca, each, mesh};
 
 /// Two regions with a CA each, and an agent.
 struct Regions {
@@ -67,27 +67,44 @@ fn the_first_signs_and_both_are_trusted() {
 
 #[test]
 fn a_node_that_is_added_while_the_first_region_is_down_does_not_wait_for_it() {
-    for fault in [None, Some(Fault::Hang), Some(Fault::invalid_state()), Some(Fault::unavailable())]
-    {
+    let faults =
+        [None, Some(Fault::Hang), Some(Fault::invalid_state()), Some(Fault::unavailable())];
+    each(faults, |fault| {
         let regions = Regions::start(|_, _| ());
         regions.agent.settled();
         match &fault {
             None => regions.first.stop(),
             Some(fault) => {
-                for operation in
-                    ["IssueCertificate", "GetCertificate", "DescribeCertificateAuthority"]
-                {
+                let all = ["IssueCertificate", "GetCertificate", "DescribeCertificateAuthority"];
+                for operation in all {
                     regions.first.misbehave(operation, Times::Forever, fault.clone());
                 }
             }
         }
         let took = regions.add("late");
         println!("{fault:?}: the new node had its certificate after {took:?}");
+        assert!(took < Duration::from_secs(20), "{fault:?}: {took:?}");
         assert_eq!(regions.issued(), (1, 1), "{fault:?}");
         regions.both_are_trusted();
         let log = regions.agent.logs("the CA is passed over where another can sign");
         assert!(log.contains(&regions.cas[0]), "{log}");
-    }
+    });
+}
+
+#[test]
+fn a_first_region_that_signs_all_wrong_is_left_for_the_second() {
+    let lie = Fault::Lie(Lie::DroppedUsage);
+    let regions =
+        Regions::start(|first, _| first.misbehave("IssueCertificate", Times::Forever, lie));
+    let nodes: String = (0..30).map(|n| format!("node-{n}: {{ authority: pca }}, ")).collect();
+    regions.agent.edit("front:", &format!("{nodes} front:"));
+    let status = regions.agent.until("the second signs", |status| {
+        status["authorities"][0]["privateCas"][1]["signs"] == true && regions.issued().1 > 0
+    });
+    let why = status["authorities"][0]["privateCas"][0]["down"]["why"].as_str().unwrap();
+    assert!(why.contains("certificates that it signed were refused"), "{status:#}");
+    let first = regions.issued().0;
+    assert!((5..30).contains(&first), "{first} were paid for in vain");
 }
 
 #[test]

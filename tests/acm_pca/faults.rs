@@ -1,25 +1,14 @@
 //! What `certctl issue` makes of an AWS Private CA that fails, throttles, stalls or lies: what is
 //! told, what is paid, and that nothing is lost or served wrong.
 
-use std::thread;
-
 use crate::fake::{Fault, Lie, Spec, Status, Times};
 use crate::support::program::{Run, unwrapped};
-use crate::world::{JOURNAL, World};
+use crate::world::{JOURNAL, World, each};
 
 const ISSUE: &str = "IssueCertificate";
 const GET: &str = "GetCertificate";
 const DESCRIBE: &str = "DescribeCertificateAuthority";
 const DESCRIBE_TOO: &str = "GetCertificateAuthorityCertificate";
-
-/// Does the same with each, side by side: most of it is waiting.
-fn each<T: Send>(all: impl IntoIterator<Item = T>, test: impl Fn(T) + Sync) {
-    thread::scope(|scope| {
-        for one in all {
-            scope.spawn(|| test(one));
-        }
-    });
-}
 
 /// It failed for front, saying this.
 #[track_caller]

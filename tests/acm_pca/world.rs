@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread;
 
 use certctl::files::{Directory, DirectoryOptions, Layout};
 use certctl::identity::NodeName;
@@ -165,4 +166,13 @@ pub fn mesh(authorities: &str, nodes: &str) -> String {
         "version: 1\ntrustDomain: example.org\ndnsSuffix: example.org\n\
          authorities: {{ {authorities} }}\nvirtualNodes: {{ {nodes} }}\n"
     )
+}
+
+/// Does the same with each, side by side: most of it is waiting.
+pub fn each<T: Send>(all: impl IntoIterator<Item = T>, test: impl Fn(T) + Sync) {
+    thread::scope(|scope| {
+        for one in all {
+            scope.spawn(|| test(one));
+        }
+    });
 }
