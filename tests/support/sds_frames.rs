@@ -63,22 +63,22 @@ pub fn opening() -> Bytes {
     bytes.freeze()
 }
 
-/// The frame that opens a stream. The first one fills the table of headers, the others refer to it
-/// (RFC 7541 section 6).
+/// The frame that opens a stream, as Envoy 1.40 writes it: what is shorter so is in Huffman's code,
+/// the first one fills the table of headers, the others refer to it (RFC 7541 section 6).
 pub fn headers(stream: u32) -> Bytes {
-    const PATH: &str = "/envoy.service.secret.v3.SecretDiscoveryService/StreamSecrets";
-    // `:method: POST` and `:scheme: http` of the table that every connection begins with.
-    let mut block = vec![0x83, 0x86];
-    if stream == 1 {
-        // Where the names of the others are in that table.
-        for (name, value) in [(4, PATH), (1, "sds"), (31, "application/grpc")] {
-            block.extend([0x40 | name, value.len() as u8]);
-            block.extend_from_slice(value.as_bytes());
-        }
-        block.extend_from_slice(b"\x40\x02te\x08trailers");
-    } else {
-        block.extend([0x80 | 65, 0x80 | 64, 0x80 | 63, 0x80 | 62]);
-    }
+    /// `:method: POST`, and a `:path` that the table does not get:
+    /// `/envoy.service.secret.v3.SecretDiscoveryService/StreamSecrets`.
+    const PATH: &[u8] = b"\x83\x04\xac\x60\xb5\x77\x3f\xa5\xd0\x5b\x3b\x98\x85\x5d\x05\x25\
+        \x85\x4a\xfd\xd9\x5f\x71\x49\x61\x53\x7c\xc8\x21\xfb\x96\xcf\x5b\x8b\x67\x73\x10\xac\
+        \x6e\x4d\x85\x1d\x3b\x8a\x4b\x0a\x94\x7f";
+    /// `:authority: sds`, `:scheme: http`, `te: trailers`, `content-type: application/grpc`.
+    const REST: &[u8] = b"\x41\x82\x44\x88\x86\x40\x02te\x86\x4d\x83\x35\x05\xb1\x1f\
+        \x5f\x8b\x1d\x75\xd0\x62\x0d\x26\x3d\x4c\x4d\x65\x64";
+    let rest = match stream {
+        1 => REST,
+        _ => &[0x80 | 64, 0x86, 0x80 | 63, 0x80 | 62],
+    };
+    let block = [PATH, rest].concat();
     [head(block.len(), HEADERS, END_HEADERS, stream), block.into()].concat().into()
 }
 
