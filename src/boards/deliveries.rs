@@ -176,7 +176,8 @@ struct Entries {
 pub(super) struct Entry {
     pub(super) who: Arc<RecipientView>,
     since: Instant,
-    pub(super) subscriptions: HashMap<String, Subscription>,
+    /// Apart from their names: a map has room for three where there is one, as in nearly all.
+    pub(super) subscriptions: HashMap<String, Box<Subscription>>,
 }
 
 impl Default for Deliveries {
@@ -215,7 +216,7 @@ impl Deliveries {
                 let mut names: Vec<_> = entry
                     .subscriptions
                     .iter()
-                    .map(|(name, subscription)| (name.clone(), subscription.clone()))
+                    .map(|(name, subscription)| (name.clone(), (**subscription).clone()))
                     .collect();
                 names.sort_by(|(one, _), (other, _)| one.cmp(other));
                 Connected { who: (*entry.who).clone(), since: entry.since, names }
@@ -336,7 +337,7 @@ impl Recipient {
         let mut entries = self.board.entries();
         let Some(entry) = entries.present.get_mut(&self.id) else { return T::default() };
         if !entry.subscriptions.contains_key(name) {
-            entry.subscriptions.insert(name.to_owned(), Subscription::default());
+            entry.subscriptions.insert(name.to_owned(), Box::default());
         }
         match entry.subscriptions.get_mut(name) {
             Some(subscription) => change(subscription),
