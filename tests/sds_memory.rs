@@ -44,7 +44,7 @@ const SOCKET: &str = "CERTCTL_TEST_SOCKET";
 
 /// The most that one may cost, in bytes, in a build that is not optimised. Most of it is HTTP/2's
 /// own: 16 KB to write into, 8 KB to read into, and 4 KB for headers.
-const LIMIT: usize = 60 * 1024;
+const LIMIT: usize = 52 * 1024;
 
 #[test]
 fn what_an_envoy_with_two_streams_costs_is_bounded() {

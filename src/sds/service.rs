@@ -29,6 +29,7 @@ mod note;
 mod requests;
 mod session;
 mod small_frames;
+mod streams;
 
 use connection::Connection;
 use limits::{Allowance, LOOKED_AT, MOST_CONNECTIONS, PAUSE_AFTER_ERROR, Pace};

@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::server::conn::http2;
 use hyper::{HeaderMap, Request, Response};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tonic::{Code, Status};
 
@@ -23,7 +23,8 @@ use super::limits::{
 };
 use super::requests::out_of_memory;
 use super::session::{Extent, Session};
-use super::small_frames::SmallFrames;
+use super::small_frames::{SmallFrames, Turn};
+use super::streams::{Opened, Streams};
 use crate::sds::stream::{Delta, Protocol, StateOfTheWorld};
 use crate::snapshot::Caller;
 
@@ -73,8 +74,11 @@ impl Connection {
             let this = Arc::clone(&this);
             move |request| std::future::ready(Ok::<_, Infallible>(this.answer(request)))
         });
-        let mut http =
-            pin!(builder().serve_connection(TokioIo::new(SmallFrames::new(io)), service));
+        let opened = Opened::default();
+        let turn = Turn::default();
+        let mut streams = Streams::new(opened.clone(), turn.clone());
+        let io = TokioIo::new(SmallFrames::new(io, turn));
+        let mut http = pin!(builder(opened).serve_connection(io, service));
         let silent = async {
             tokio::time::sleep(FIRST_STREAM_WITHIN).await;
             if this.begun.load(Ordering::Relaxed) > 0 {
@@ -83,12 +87,12 @@ impl Connection {
         };
         // An error here is the client's going, or its breaking of HTTP/2: no concern of anybody's.
         tokio::select! {
-            _ = &mut http => return,
+            _ = streams.drive(http.as_mut()) => return,
             _ = ending.wait_for(|ending| *ending) => {}
             () = silent => return,
         }
         http.as_mut().graceful_shutdown();
-        let _ = tokio::time::timeout(GRACE, http).await;
+        let _ = tokio::time::timeout(GRACE, streams.drive(http)).await;
     }
 
     fn answer(self: &Arc<Self>, request: Request<Incoming>) -> Response<Body> {
@@ -175,8 +179,8 @@ pub(super) fn trailers(status: &Status) -> HeaderMap {
     headers
 }
 
-fn builder() -> http2::Builder<TokioExecutor> {
-    let mut builder = http2::Builder::new(TokioExecutor::new());
+fn builder(opened: Opened) -> http2::Builder<Opened> {
+    let mut builder = http2::Builder::new(opened);
     builder
         .timer(TokioTimer::new())
         .auto_date_header(false)

@@ -12,8 +12,10 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 mod stage;
+mod turn;
 
 use stage::Stage;
+pub(super) use turn::Turn;
 
 /// The head of a frame, in bytes (RFC 9113 section 4.1).
 const HEAD: usize = 9;
@@ -34,6 +36,7 @@ pub(super) struct SmallFrames<IO> {
     io: IO,
     /// What has been read and not been passed on.
     read: Option<Stage>,
+    turn: Turn,
     splitter: Splitter,
 }
 
@@ -58,9 +61,9 @@ enum State {
 }
 
 impl<IO> SmallFrames<IO> {
-    pub(super) fn new(io: IO) -> Self {
+    pub(super) fn new(io: IO, turn: Turn) -> Self {
         let splitter = Splitter { head: [0; HEAD], state: State::Payload(PREFACE), more: 0 };
-        Self { io, read: None, splitter }
+        Self { io, read: None, turn, splitter }
     }
 }
 
@@ -168,6 +171,10 @@ impl<IO: AsyncRead + Unpin> AsyncRead for SmallFrames<IO> {
                     if buffer.filled().len() > before || buffer.remaining() == 0 {
                         return Poll::Ready(Ok(()));
                     }
+                    if this.turn.is_over() {
+                        context.waker().wake_by_ref();
+                        return Poll::Pending;
+                    }
                     match ready!(this.poll_stage(context))? {
                         Some(stage) => this.read.insert(stage),
                         None => return Poll::Ready(Ok(())),
@@ -179,6 +186,7 @@ impl<IO: AsyncRead + Unpin> AsyncRead for SmallFrames<IO> {
                 return Poll::Ready(Ok(()));
             }
             if let Some(stage) = this.read.take() {
+                this.turn.passed(stage.end);
                 stage.give_back();
             }
         }

@@ -80,10 +80,12 @@ fn pass(bytes: &[u8], arriving: usize, reading: usize) -> Vec<u8> {
         let writing = tokio::spawn(async move {
             tokio::io::AsyncWriteExt::write_all(&mut near, &bytes).await.unwrap();
         });
-        let mut frames = SmallFrames::new(far);
+        let turn = Turn::default();
+        let mut frames = SmallFrames::new(far, turn.clone());
         let mut passed = Vec::new();
         let mut part = vec![0; reading];
         loop {
+            turn.begin();
             match frames.read(&mut part).await.unwrap() {
                 0 => break,
                 length => passed.extend_from_slice(&part[..length]),
