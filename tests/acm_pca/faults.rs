@@ -76,24 +76,25 @@ fn what_passes_by_itself_is_waited_out_and_paid_for_once() {
         (GET, 1, Fault::internal()),
         (GET, 1, Fault::NotJson),
         (GET, 1, Fault::LoseReply),
-        (GET, 1, Fault::Hang),
         (ISSUE, 1, Fault::throttled()),
         (ISSUE, 1, Fault::too_many_requests()),
         (ISSUE, 1, Fault::unavailable()),
         (ISSUE, 1, Fault::Drop),
         (ISSUE, 1, Fault::LoseReply),
-        (ISSUE, 1, Fault::HangAfterwards),
         (DESCRIBE, 1, Fault::internal()),
         (DESCRIBE_TOO, 1, Fault::Drop),
     ];
-    each(passing, |(operation, times, fault)| {
-        let world = World::new().with(operation, Times::Next(times), fault.clone());
-        let run = world.issue("").done();
-        assert_eq!(run.stderr, "", "{operation} {fault:?}");
-        assert_eq!(world.fake.issued().len(), 1, "{operation} {fault:?}");
-        world.asked_one_thing();
-        world.has_the_last("front");
-    });
+    each(passing, passes);
+}
+
+/// It is waited out, and paid for once.
+fn passes((operation, times, fault): (&str, usize, Fault)) {
+    let world = World::new().with(operation, Times::Next(times), fault.clone());
+    let run = world.issue("").done();
+    assert_eq!(run.stderr, "", "{operation} {fault:?}");
+    assert_eq!(world.fake.issued().len(), 1, "{operation} {fault:?}");
+    world.asked_one_thing();
+    world.has_the_last("front");
 }
 
 #[test]
@@ -104,43 +105,55 @@ fn what_does_not_pass_is_told_in_words_and_nothing_is_left_of_it() {
         (ISSUE, Fault::access_denied(), "see that the role has deploy/iam/acm-pca.json"),
         (DESCRIBE, Fault::access_denied(), "DescribeCertificateAuthority: AWS refuses the caller"),
         (DESCRIBE, Fault::NotJson, "response error"),
-        (DESCRIBE, Fault::Hang, "no answer in time"),
         (DESCRIBE_TOO, Fault::internal(), "InternalFailure"),
         (DESCRIBE_TOO, Fault::Lie(Lie::Garbage), "makes no CA: the certificate is malformed"),
         (DESCRIBE_TOO, Fault::Lie(Lie::ExtraCertificate), "but \"CN=stranger\" follows it"),
     ];
-    each(failures, |(operation, fault, words)| {
-        let world = World::new().with(operation, Times::Forever, fault.clone());
-        failed(world.issue(""), words);
-        assert_eq!(world.fake.issued().len(), 0, "{operation} {fault:?}");
-        assert_eq!(world.pending("front"), None);
-        assert!(!world.has("certs/front_key.pem"), "a key without a certificate");
-        world.recovers();
-        world.has_the_last("front");
-        assert_eq!(world.fake.issued().len(), 1, "{operation} {fault:?}");
-    });
+    each(failures, fails);
+}
+
+/// It is told, and leaves nothing.
+fn fails((operation, fault, words): (&str, Fault, &str)) {
+    let world = World::new().with(operation, Times::Forever, fault.clone());
+    failed(world.issue(""), words);
+    assert_eq!(world.fake.issued().len(), 0, "{operation} {fault:?}");
+    assert_eq!(world.pending("front"), None);
+    assert!(!world.has("certs/front_key.pem"), "a key without a certificate");
+    world.recovers();
+    world.has_the_last("front");
+    assert_eq!(world.fake.issued().len(), 1, "{operation} {fault:?}");
 }
 
 #[test]
 fn a_certificate_whose_reply_never_comes_is_asked_for_in_the_same_words_again() {
-    let faults = [
-        (Fault::LoseReply, 1),
-        (Fault::HangAfterwards, 1),
-        (Fault::NotJson, 1),
-        (Fault::Hang, 0),
-        (Fault::internal(), 0),
+    let faults = [(Fault::LoseReply, 1), (Fault::NotJson, 1), (Fault::internal(), 0)];
+    each(faults, is_asked_again);
+}
+
+/// It is asked for again in the same words, after so many were paid for.
+fn is_asked_again((fault, paid): (Fault, usize)) {
+    let world = World::new().with(ISSUE, Times::Forever, fault.clone());
+    failed(world.issue(""), "IssueCertificate");
+    assert_eq!(world.fake.issued().len(), paid, "{fault:?}");
+    assert!(world.pending("front").is_some(), "{fault:?}: it may be paid for");
+    assert_eq!(world.mode(&format!("certs/{JOURNAL}")), 0o600);
+    world.recovers();
+    world.asked_one_thing();
+    world.has_the_last("front");
+    assert_eq!(world.fake.issued().len(), 1, "{fault:?}");
+}
+
+#[test]
+fn a_service_that_hangs_is_waited_for_or_told_of_and_paid_once() {
+    // Side by side: each takes as long as the SDK waits.
+    let hangs: [fn(); 5] = [
+        || passes((GET, 1, Fault::Hang)),
+        || passes((ISSUE, 1, Fault::HangAfterwards)),
+        || fails((DESCRIBE, Fault::Hang, "no answer in time")),
+        || is_asked_again((Fault::HangAfterwards, 1)),
+        || is_asked_again((Fault::Hang, 0)),
     ];
-    each(faults, |(fault, paid)| {
-        let world = World::new().with(ISSUE, Times::Forever, fault.clone());
-        failed(world.issue(""), "IssueCertificate");
-        assert_eq!(world.fake.issued().len(), paid, "{fault:?}");
-        assert!(world.pending("front").is_some(), "{fault:?}: it may be paid for");
-        assert_eq!(world.mode(&format!("certs/{JOURNAL}")), 0o600);
-        world.recovers();
-        world.asked_one_thing();
-        world.has_the_last("front");
-        assert_eq!(world.fake.issued().len(), 1, "{fault:?}");
-    });
+    each(hangs, |hang| hang());
 }
 
 #[test]
