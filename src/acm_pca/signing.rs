@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::contact::{Contact, silent};
+use super::contact::{Contact, State, silent};
 use super::health::{is_of_the_ca, may_have_been_taken};
 use super::pool::{IMPATIENCE, PATIENCE, Signed};
 use super::submission::MadeAt;
@@ -15,7 +15,7 @@ use super::{
     IssuedPem, KnownCa, Ledger, Order, ServiceError, SigningError, Submission, Urgency,
     WrongCertificate,
 };
-use crate::time::{Clock, rfc3339};
+use crate::time::{Clock, Moment, rfc3339};
 use crate::x509::certificate::Certificate;
 
 /// How long a CA may throttle a request where there is no other CA to turn to.
@@ -59,6 +59,15 @@ impl Asked<'_> {
 
     fn error(&self, call: &'static str, cause: ServiceError) -> SigningError {
         SigningError::Service { ca: self.ca.ca.arn.clone(), call, cause }
+    }
+}
+
+impl Asked<'_> {
+    /// Nothing new is asked of a CA that is in doubt.
+    fn check_doubt(&self, state: &State, now: &Moment) -> Result<(), SigningError> {
+        let Some(held) = state.doubt.holds(now.instant()) else { return Ok(()) };
+        let (count, lifts_at) = (held.in_a_row, now.wall_of(held.until));
+        Err(SigningError::Doubted { ca: self.ca.ca.arn.clone(), count, lifts_at })
     }
 }
 
@@ -121,6 +130,10 @@ impl<O: Order> Job<'_, O> {
         kept: &mut Option<Submission>,
     ) -> Result<(), SigningError> {
         let Asked { ca, contact, has_other } = asked;
+        if kept.is_none() {
+            // Before it takes a turn from others.
+            asked.check_doubt(&contact.state(), &self.clock.moment())?;
+        }
         let mut throttled: Option<Instant> = None;
         let most_throttled = if has_other { IMPATIENCE } else { THROTTLED };
         let mut has_taken = false;
@@ -196,10 +209,7 @@ impl<O: Order> Job<'_, O> {
         let arn = &asked.ca.ca.arn;
         let request = self.order.request(asked.ca, now.wall())?;
         let mut state = asked.contact.state();
-        if let Some(held) = state.doubt.holds(now.instant()) {
-            let (count, lifts_at) = (held.in_a_row, now.wall_of(held.until));
-            return Err(SigningError::Doubted { ca: arn.clone(), count, lifts_at });
-        }
+        asked.check_doubt(&state, &now)?;
         let limit = state.limit;
         if let Err(on) = state.brake.take(limit, now.instant()) {
             let lifts_at = now.wall_of(on.lifts);
