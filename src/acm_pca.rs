@@ -38,7 +38,7 @@ mod urgency;
 
 pub use authority::{KnownCa, RemoteAuthority};
 pub use contact::CaHealth;
-pub use error::{DescriptionError, KeepError, Ledger, SigningError, WrongCertificate};
+pub use error::{DescriptionError, KeepError, Ledger, SigningError, Wasted, WrongCertificate};
 pub use health::Down;
 pub use order::{CaOrder, LeafOrder, Order, SHORT_LIVED};
 pub use pool::{Pool, Signed};

@@ -6,6 +6,7 @@ use futures_util::future::BoxFuture;
 use thiserror::Error;
 
 use super::health::is_of_the_ca;
+use super::submission::MadeAt;
 use super::{ServiceError, Submission};
 use crate::authority::AuthorityError;
 use crate::desired::acm_pca::CaArn;
@@ -16,6 +17,9 @@ use crate::x509::credential::CredentialError;
 use crate::x509::key::KeyAlgorithm;
 use crate::x509::profile::ProfileError;
 use crate::x509::signing_request::SigningRequestError;
+
+/// The call that fetches what AWS has taken on.
+pub(super) const GET_CERTIFICATE: &str = "GetCertificate";
 
 /// Why there is no certificate, or nothing is known of a CA.
 #[derive(Debug, Error)]
@@ -141,7 +145,6 @@ pub enum SigningError {
 }
 
 impl SigningError {
-    /// Whether another CA might do what this one did not.
     /// Whether the authority signs nothing now, for whomever: all who need it may as well wait
     /// together.
     pub fn is_outage(&self) -> bool {
@@ -151,7 +154,7 @@ impl SigningError {
             | Self::Down { .. }
             | Self::Profile { .. } => true,
             Self::NoneSigned { failures, .. } => failures.iter().all(Self::is_outage),
-            Self::Service { cause, .. } => is_of_the_ca(cause),
+            Self::Service { cause, .. } => is_of_the_ca(cause) && !self.came_to_nothing(),
             _ => false,
         }
     }
@@ -160,11 +163,20 @@ impl SigningError {
     pub fn is_paid_for(&self) -> bool {
         match self {
             Self::Wrong { .. } => true,
+            Self::Service { .. } => self.came_to_nothing(),
             Self::NoneSigned { failures, .. } => failures.iter().any(Self::is_paid_for),
             _ => false,
         }
     }
 
+    /// Whether AWS took the request, and there will be no certificate, however long it is waited for.
+    pub(super) fn came_to_nothing(&self) -> bool {
+        let Self::Service { call, cause, .. } = self else { return false };
+        *call == GET_CERTIFICATE
+            && matches!(cause, ServiceError::Failed { .. } | ServiceError::NotFound { .. })
+    }
+
+    /// Whether another CA might do what this one did not.
     pub(super) fn is_of_the_ca(&self) -> bool {
         match self {
             Self::Service { cause, .. } => is_of_the_ca(cause),
@@ -259,10 +271,34 @@ pub enum WrongCertificate {
 #[error(transparent)]
 pub struct KeepError(pub Box<dyn std::error::Error + Send + Sync>);
 
+/// A certificate that AWS was asked for and that nobody will use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wasted {
+    /// Its ARN.
+    pub certificate: String,
+    /// When AWS took the request.
+    pub at: OffsetDateTime,
+    /// Its serial as OpenSSL prints it, where it could be read.
+    pub serial: Option<String>,
+    /// The last second that was asked for.
+    pub not_after: OffsetDateTime,
+}
+
+impl Wasted {
+    /// What comes to nothing of `submission`, once AWS has said which certificate it makes.
+    pub fn of(submission: &Submission, serial: Option<String>) -> Option<Self> {
+        let MadeAt { certificate, at } = submission.made.clone()?;
+        Some(Self { certificate, at, serial, not_after: submission.request.validity.not_after })
+    }
+}
+
 /// Keeps what was asked of AWS, so that a crash pays for nothing twice.
 pub trait Ledger: Send + Sync {
     /// Keeps `submission` in place of any other; it is durable when this is done.
     fn keep<'a>(&'a self, submission: &'a Submission) -> BoxFuture<'a, Result<(), KeepError>>;
+    /// Writes down a certificate that is paid for and that nobody will use: whoever counts what is
+    /// paid for counts it too.
+    fn wasted<'a>(&'a self, wasted: &'a Wasted) -> BoxFuture<'a, ()>;
     /// Nothing will come of what was kept.
     fn forget(&self) -> BoxFuture<'_, Result<(), KeepError>>;
 }

@@ -136,13 +136,14 @@ impl Pool {
         contacts.iter().for_each(Contact::use_it);
         let turn = self.0.turns.fetch_add(1, Ordering::Relaxed);
         let job = Job { order, urgency, ledger, turn, clock: &self.0.clock };
-        let mut kept = earlier.filter(|earlier| {
-            let is_known = cas.iter().any(|ca| ca.ca.arn == earlier.ca);
-            if !is_known {
-                leave(earlier, "its CA is no longer one of the authority's");
-            }
-            is_known
-        });
+        let mut kept = earlier;
+        if let Some(earlier) = &kept
+            && let Some(why) = self.useless(cas, earlier)
+        {
+            leave(earlier, why);
+            job.waste(earlier, None).await;
+            kept = None;
+        }
         let mut untried: Vec<_> = (0..cas.len()).collect();
         let mut failures = Vec::new();
         loop {
@@ -156,6 +157,7 @@ impl Pool {
                     match may_leave.filter(|_| !(untried.contains(&holder) && is_good(&holder))) {
                         Some(other) => {
                             leave(left, "another CA signs in its place");
+                            job.waste(left, None).await;
                             kept = None;
                             Some(other)
                         }
@@ -186,6 +188,17 @@ impl Pool {
                 SigningError::NoneSigned { authority: authority.name().clone(), failures }
             }
         })
+    }
+
+    /// Why what was asked for earlier is not worth fetching.
+    fn useless(&self, cas: &[KnownCa], earlier: &Submission) -> Option<&'static str> {
+        if !cas.iter().any(|ca| ca.ca.arn == earlier.ca) {
+            Some("its CA is no longer one of the authority's")
+        } else if earlier.request.validity.not_after <= self.now() {
+            Some("it has ended by now")
+        } else {
+            None
+        }
     }
 
     /// What its clock says.

@@ -8,11 +8,12 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::contact::{Contact, State, silent};
+use super::error::GET_CERTIFICATE;
 use super::health::{is_of_the_ca, may_have_been_taken};
 use super::pool::{IMPATIENCE, PATIENCE, Signed};
 use super::submission::MadeAt;
 use super::{
-    IssuedPem, KnownCa, Ledger, Order, ServiceError, SigningError, Submission, Urgency,
+    IssuedPem, KnownCa, Ledger, Order, ServiceError, SigningError, Submission, Urgency, Wasted,
     WrongCertificate,
 };
 use crate::time::{Clock, Moment, rfc3339};
@@ -96,13 +97,15 @@ impl<O: Order> Job<'_, O> {
                     Err(cause) => {
                         asked.contact.refused();
                         let certificate = made.certificate.clone();
+                        self.waste(submission, serial(&pem)).await;
                         self.forget(kept).await;
                         return Err(SigningError::Wrong { certificate, cause: Box::new(cause) });
                     }
                 },
-                Err(failure) if !comes_to_nothing(&failure) => return Err(failure),
+                Err(failure) if !failure.came_to_nothing() => return Err(failure),
                 Err(failure) => {
                     let certificate = made.certificate.clone();
+                    self.waste(submission, None).await;
                     self.forget(kept).await;
                     if is_second {
                         return Err(failure);
@@ -247,7 +250,7 @@ impl<O: Order> Job<'_, O> {
         is_old: bool,
     ) -> Result<IssuedPem, SigningError> {
         let Asked { ca, contact, has_other } = asked;
-        let call = "GetCertificate";
+        let call = GET_CERTIFICATE;
         let began = Instant::now();
         let patience = if has_other { SLOW } else { PATIENCE };
         let pace = contact.state().pace;
@@ -335,6 +338,13 @@ impl<O: Order> Job<'_, O> {
         self.forget(kept).await;
     }
 
+    /// Writes down what is paid for, as far as it is known, and will not be used.
+    pub(super) async fn waste(&self, submission: &Submission, serial: Option<String>) {
+        if let Some(wasted) = Wasted::of(submission, serial) {
+            self.ledger.wasted(&wasted).await;
+        }
+    }
+
     async fn forget(&self, kept: &mut Option<Submission>) {
         *kept = None;
         if let Err(error) = self.ledger.forget().await {
@@ -343,8 +353,8 @@ impl<O: Order> Job<'_, O> {
     }
 }
 
-/// Whether there will be no certificate, however long it is waited for.
-fn comes_to_nothing(failure: &SigningError) -> bool {
-    let SigningError::Service { cause, .. } = failure else { return false };
-    matches!(cause, ServiceError::Failed { .. } | ServiceError::NotFound { .. })
+/// The serial of what came, where there is one to be read.
+fn serial(pem: &IssuedPem) -> Option<String> {
+    let certificates = Certificate::all_from_pem(pem.certificate.as_bytes()).ok()?;
+    certificates.first().map(Certificate::serial)
 }

@@ -359,6 +359,7 @@ pub fn pool_at(fakes: &[&Arc<Fake>], clock: Clock) -> (Pool, RemoteAuthority) {
 #[derive(Debug, Default)]
 pub struct Memory {
     kept: Mutex<Option<Submission>>,
+    pub wasted: Mutex<Vec<Wasted>>,
     pub fails: std::sync::atomic::AtomicBool,
 }
 
@@ -380,6 +381,14 @@ impl Ledger for Memory {
             *self.kept.lock().unwrap() = Some(submission.clone());
             tokio::task::yield_now().await;
             Ok(())
+        }
+        .boxed()
+    }
+
+    fn wasted<'a>(&'a self, wasted: &'a Wasted) -> BoxFuture<'a, ()> {
+        async move {
+            tokio::task::yield_now().await;
+            self.wasted.lock().unwrap().push(wasted.clone());
         }
         .boxed()
     }

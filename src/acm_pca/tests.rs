@@ -101,6 +101,8 @@ async fn a_certificate_that_comes_to_nothing_is_asked_for_once_more_at_once() {
     let error = sign(&both, "front", &Urgency::default(), &ledger).await.unwrap_err();
     assert!(error.to_string().contains("could not make the certificate"), "{error}");
     assert_eq!((fake.paid(), ledger.read()), (4, None), "and then left to who asks");
+    assert_eq!(ledger.wasted.lock().unwrap().len(), 2, "both are written down");
+    assert!(error.is_paid_for() && !error.is_outage(), "who asks again pays again");
 }
 
 #[tokio::test(start_paused = true)]
@@ -116,6 +118,24 @@ async fn what_is_slow_to_come_stays_kept_and_is_fetched_later() {
     assert!(error.to_string().contains("is still being made after 3"), "{error}");
     pool.sign(authority, &order, ledger.read(), &urgency, &ledger).await.unwrap();
     assert_eq!((fake.count(Called::Issue), fake.paid()), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_certificate_that_has_ended_by_now_is_not_fetched() {
+    let fake = Fake::new("us-east-2");
+    fake.next_gets([Act::Denied]);
+    let (both, ledger) = (pool(&[&fake]), Memory::default());
+    let (profile, key) = (profile("front"), PrivateKey::generate(KeyAlgorithm::EcP256).unwrap());
+    let order = LeafOrder { profile: &profile, key: &key };
+    let (pool, authority) = &both;
+    let urgency = Urgency::awaited();
+    pool.sign(authority, &order, None, &urgency, &ledger).await.unwrap_err();
+    tokio::time::advance(profile.lifetime.duration()).await;
+    let looked = fake.count(Called::Get);
+    let signed = pool.sign(authority, &order, ledger.read(), &urgency, &ledger).await.unwrap();
+    assert!(signed.certificate.ends_with("/certificate/2"), "{signed:?}");
+    assert!(fake.count(Called::Get) > looked);
+    assert_eq!(ledger.wasted.lock().unwrap()[0].serial, None, "and it is written down");
 }
 
 #[tokio::test(start_paused = true)]

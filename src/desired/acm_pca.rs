@@ -27,7 +27,7 @@ pub struct PrivateCa {
     pub template: LeafTemplate,
     /// How many requests it is sent in a second, at most.
     pub rates: Rates,
-    /// How many certificates this process has it sign in an hour, at most.
+    /// How many certificates it is asked for in an hour with one state directory, at most.
     pub max_certificates_per_hour: Option<u32>,
     /// What one of its certificates costs, as the user wrote it, in millionths of a currency unit.
     pub price_per_certificate: Option<u64>,

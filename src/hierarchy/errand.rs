@@ -14,7 +14,7 @@ use super::descriptions::{self, Described};
 use super::due::{due, outdated_under};
 use super::{Authorities, Making, Remote, State, height};
 use crate::acm_pca::{
-    CaOrder, KeepError, Ledger, Pool, RemoteAuthority, SigningError, Submission, Urgency,
+    CaOrder, KeepError, Ledger, Pool, RemoteAuthority, SigningError, Submission, Urgency, Wasted,
 };
 use crate::authority::{Authority, CaChain, ca_profile};
 use crate::desired::acm_pca::{CaArn, PrivateCa};
@@ -260,7 +260,7 @@ impl Sign {
             CaKey::Of(authority) => authority.key(),
         };
         let order = CaOrder { profile: &self.profile, below: self.below, key };
-        let ledger = Book { name, store: &means.store };
+        let ledger = Book { name, under: self.under.name(), means };
         let mut earlier = earlier(name, means).await?;
         let signed = loop {
             let was_earlier = earlier.is_some();
@@ -302,6 +302,7 @@ impl Sign {
             serial: chain.own().serial(),
             certificate_arn: signed.certificate.clone(),
             not_after: chain.own().validity().not_after,
+            is_unused: false,
         };
         let state = means.state.clone();
         tokio::task::spawn_blocking(move || audit::record(&state, &entry)).await?;
@@ -351,12 +352,13 @@ async fn keep(means: &Means, files: Vec<FileSpec>) -> Result<(), ErrandError> {
 /// Keeps what was asked for a CA.
 struct Book<'a> {
     name: &'a AuthorityName,
-    store: &'a Arc<NodeStore>,
+    under: &'a AuthorityName,
+    means: &'a Means,
 }
 
 impl Book<'_> {
     fn save(&self, entry: Entry) -> BoxFuture<'static, Result<(), KeepError>> {
-        let store = Arc::clone(self.store);
+        let store = Arc::clone(&self.means.store);
         let saved = tokio::task::spawn_blocking(move || store.save(&[entry]));
         async move {
             let saved = saved.await.map_err(|error| KeepError(error.into()))?;
@@ -370,6 +372,26 @@ impl Ledger for Book<'_> {
     fn keep<'a>(&'a self, submission: &'a Submission) -> BoxFuture<'a, Result<(), KeepError>> {
         let bytes = Zeroizing::new(submission.to_json().to_string().into_bytes());
         self.save(Entry::submission(self.name, &bytes))
+    }
+
+    fn wasted<'a>(&'a self, wasted: &'a Wasted) -> BoxFuture<'a, ()> {
+        let entry = audit::Entry {
+            time: wasted.at,
+            authority: self.under.clone(),
+            holder: Holder::Ca(self.name.clone()),
+            serial: wasted.serial.clone().unwrap_or_default(),
+            certificate_arn: wasted.certificate.clone(),
+            not_after: wasted.not_after,
+            is_unused: true,
+        };
+        let state = self.means.state.clone();
+        async move {
+            let recorded = tokio::task::spawn_blocking(move || audit::record(&state, &entry)).await;
+            if let Err(error) = recorded {
+                tracing::error!(certificate = %wasted.certificate, "it is in no record: {error}");
+            }
+        }
+        .boxed()
     }
 
     fn forget(&self) -> BoxFuture<'_, Result<(), KeepError>> {

@@ -9,7 +9,9 @@ use futures_util::future::BoxFuture;
 
 use super::pending::{self, Pending, Pendings};
 use super::{Credential, ProvisioningError};
-use crate::acm_pca::{KeepError, LeafOrder, Ledger, Pool, RemoteAuthority, Submission, Urgency};
+use crate::acm_pca::{
+    KeepError, LeafOrder, Ledger, Pool, RemoteAuthority, Submission, Urgency, Wasted,
+};
 use crate::identity::NodeName;
 use crate::store::audit::{self, Holder};
 use crate::x509::key::{KeyAlgorithm, PrivateKey};
@@ -45,24 +47,25 @@ pub async fn provision_remotely(
     urgency: &Urgency,
     pendings: Arc<dyn Pendings>,
 ) -> Result<Credential, ProvisioningError> {
-    let RemoteRequest { node, authority, profile, algorithm, held_spki: _, state } = *request;
+    let RemoteRequest { authority, profile, algorithm, .. } = *request;
     let (key, earlier) = match resumed(request, &pendings).await? {
         Some(pending) => (pending.key, Some(pending.submission)),
         None => (on_a_thread(move || PrivateKey::generate(algorithm)).await??, None),
     };
-    let book = Book { node, key: &key, profile, pendings };
+    let book = Book { request, key: &key, pendings };
     let order = LeafOrder { profile, key: &key };
     let signed = pool.sign(authority, &order, earlier, urgency, &book).await?;
     let leaf = signed.signed.leaf();
     let entry = audit::Entry {
         time: pool.now(),
         authority: authority.name().clone(),
-        holder: Holder::Leaf(node.clone()),
+        holder: Holder::Leaf(request.node.clone()),
         serial: leaf.serial(),
         certificate_arn: signed.certificate,
         not_after: leaf.validity().not_after,
+        is_unused: false,
     };
-    let state = state.to_owned();
+    let state = request.state.to_owned();
     on_a_thread(move || audit::record(&state, &entry)).await?;
     Ok(Credential::new(key, signed.signed)?)
 }
@@ -81,9 +84,10 @@ async fn resumed(
             if request.held_spki == Some(key) {
                 tracing::debug!(%node, "a certificate that is saved had not been forgotten");
             } else if !pending.is_for(request.profile, request.algorithm) {
-                told(node, &pending.submission, "something else is wanted by now");
+                give_up(request, &pending.submission, "something else is wanted by now").await?;
             } else if !request.authority.cas().iter().any(|ca| ca.ca.arn == pending.submission.ca) {
-                told(node, &pending.submission, "its CA is no longer one of the authority's");
+                let why = "its CA is no longer one of the authority's";
+                give_up(request, &pending.submission, why).await?;
             } else {
                 return Ok(Some(pending));
             }
@@ -103,12 +107,38 @@ async fn resumed(
     Ok(None)
 }
 
-fn told(node: &NodeName, submission: &Submission, why: &str) {
+/// Tells of what is not fetched, and writes it down as far as it is known.
+async fn give_up(
+    request: &RemoteRequest<'_>,
+    submission: &Submission,
+    why: &str,
+) -> Result<(), ProvisioningError> {
     let certificate = submission.made.as_ref().map(|made| made.certificate.as_str());
     tracing::warn!(
-        %node, ca = %submission.ca, certificate = certificate.unwrap_or("not known"),
+        node = %request.node, ca = %submission.ca, certificate = certificate.unwrap_or("not known"),
         "a certificate that was asked for, and may be paid for, is not fetched: {why}"
     );
+    match Wasted::of(submission, None) {
+        Some(wasted) => record_wasted(request, &wasted).await,
+        None => Ok(()),
+    }
+}
+
+async fn record_wasted(
+    request: &RemoteRequest<'_>,
+    wasted: &Wasted,
+) -> Result<(), ProvisioningError> {
+    let entry = audit::Entry {
+        time: wasted.at,
+        authority: request.authority.name().clone(),
+        holder: Holder::Leaf(request.node.clone()),
+        serial: wasted.serial.clone().unwrap_or_default(),
+        certificate_arn: wasted.certificate.clone(),
+        not_after: wasted.not_after,
+        is_unused: true,
+    };
+    let state = request.state.to_owned();
+    on_a_thread(move || audit::record(&state, &entry)).await
 }
 
 /// Work that waits for a disk or takes a while.
@@ -120,16 +150,15 @@ async fn on_a_thread<T: Send + 'static>(
 
 /// Keeps one node's pending.
 struct Book<'a> {
-    node: &'a NodeName,
+    request: &'a RemoteRequest<'a>,
     key: &'a PrivateKey,
-    profile: &'a LeafProfile,
     pendings: Arc<dyn Pendings>,
 }
 
 impl Ledger for Book<'_> {
     fn keep<'a>(&'a self, submission: &'a Submission) -> BoxFuture<'a, Result<(), KeepError>> {
-        let bytes = pending::to_json((self.key, submission), self.profile);
-        let (pendings, node) = (Arc::clone(&self.pendings), self.node.clone());
+        let bytes = pending::to_json((self.key, submission), self.request.profile);
+        let (pendings, node) = (Arc::clone(&self.pendings), self.request.node.clone());
         async move {
             let bytes = bytes.map_err(|error| KeepError(error.into()))?;
             let kept = tokio::task::spawn_blocking(move || pendings.keep(&node, &bytes)).await;
@@ -138,8 +167,17 @@ impl Ledger for Book<'_> {
         .boxed()
     }
 
+    fn wasted<'a>(&'a self, wasted: &'a Wasted) -> BoxFuture<'a, ()> {
+        async move {
+            if let Err(error) = record_wasted(self.request, wasted).await {
+                tracing::error!(certificate = %wasted.certificate, "it is in no record: {error}");
+            }
+        }
+        .boxed()
+    }
+
     fn forget(&self) -> BoxFuture<'_, Result<(), KeepError>> {
-        let (pendings, node) = (Arc::clone(&self.pendings), self.node.clone());
+        let (pendings, node) = (Arc::clone(&self.pendings), self.request.node.clone());
         async move {
             let forgot = tokio::task::spawn_blocking(move || pendings.forget(&node)).await;
             forgot.map_err(|error| KeepError(error.into()))?

@@ -6,9 +6,10 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use super::*;
-use crate::acm_pca::testing::{Act, Called, Fake, NOW, pool_at, profile};
+use crate::acm_pca::testing::{Act, Called, Fake, Lie, NOW, pool_at, profile};
 use crate::acm_pca::{Pool, RemoteAuthority, Urgency};
 use crate::identity::NodeName;
+use crate::store::audit::Audit;
 use crate::time::Clock;
 
 #[derive(Debug, Default)]
@@ -156,6 +157,23 @@ async fn a_damaged_pending_is_told_of_and_given_up() {
         let pending = Pending::from_json(&world.pendings.bytes().unwrap()).unwrap();
         assert!(!format!("{pending:?}").contains(&secret));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_paid_for_and_not_used_is_in_the_record_all_the_same() {
+    let mut world = World::new();
+    world.fake.next_issues([Act::Lie(Lie::Key)]);
+    let error = world.provision().await.unwrap_err().to_string();
+    assert!(error.contains("is refused"), "{error}");
+    world.fake.next_gets([Act::Denied]);
+    world.provision().await.unwrap_err();
+    world.profile = profile("other");
+    world.provision().await.unwrap();
+    let record: Vec<_> = Audit::read(world.state.path()).unwrap().map(Result::unwrap).collect();
+    let unused: Vec<_> = record.iter().map(|entry| entry.is_unused).collect();
+    assert_eq!(unused, [true, true, false], "refused, not wanted any more, and good");
+    assert_eq!(record.len(), world.fake.paid());
+    assert!(record.iter().all(|entry| entry.ca_arn() == world.fake.ca.arn.as_str()));
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,5 +1,5 @@
 //! What others have signed for us: one line of JSON for each certificate that a remote authority
-//! issued, appended to `issued.jsonl` in the state directory. Whoever revokes a certificate, or
+//! issued, also those that were refused when they came or given up, since they are paid for, appended to `issued.jsonl` in the state directory. Whoever revokes a certificate, or
 //! checks a bill, finds here which CA made it and for whom.
 //!
 //! Nothing is ever rewritten. The file is opened anew for each entry, so it can be moved away while
@@ -33,8 +33,12 @@ pub struct Entry {
     pub authority: AuthorityName,
     /// Whom it is for.
     pub holder: Holder,
-    /// Its serial number as OpenSSL prints it: upper-case hexadecimal, without separators.
+    /// Its serial number as OpenSSL prints it: upper-case hexadecimal, without separators. Empty
+    /// where a certificate that nobody uses could not be read.
     pub serial: String,
+    /// Whether nobody uses it, though it is paid for: it was not what was asked for, or is not
+    /// wanted any more.
+    pub is_unused: bool,
     /// Its ARN, which begins with that of the CA.
     pub certificate_arn: String,
     /// Its last second.
@@ -229,6 +233,8 @@ struct Line {
     serial: String,
     certificate_arn: String,
     not_after: String,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    unused: bool,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -252,6 +258,7 @@ impl From<&Entry> for Line {
             serial: entry.serial.clone(),
             certificate_arn: entry.certificate_arn.clone(),
             not_after: rfc3339(entry.not_after),
+            unused: entry.is_unused,
         }
     }
 }
@@ -269,6 +276,7 @@ impl Line {
             serial: line.serial,
             certificate_arn: line.certificate_arn,
             not_after: parse_moment(&line.not_after).ok()?,
+            is_unused: line.unused,
         })
     }
 }
@@ -291,6 +299,7 @@ mod tests {
                 "arn:aws:acm-pca:us-east-2:111122223333:certificate-authority/1/certificate/{serial}"
             ),
             not_after: datetime!(2026-11-22 12:00 UTC),
+            is_unused: false,
         }
     }
 
@@ -304,7 +313,8 @@ mod tests {
         assert_eq!(read(state.path()), []);
         let audit = Audit::open(state.path()).unwrap();
         let ca = Holder::Ca(AuthorityName::parse("ca_2").unwrap());
-        let entries = [entry("0A"), Entry { holder: ca, ..entry("0B") }];
+        let unused = Entry { is_unused: true, ..entry("") };
+        let entries = [entry("0A"), Entry { holder: ca, ..entry("0B") }, unused];
         entries.iter().for_each(|entry| audit.append(entry).unwrap());
         assert_eq!(read(state.path()), entries);
         let path = state.path().join("issued.jsonl");
@@ -317,6 +327,7 @@ mod tests {
              111122223333:certificate-authority/1/certificate/0A\",\
              \"notAfter\":\"2026-11-22T12:00:00Z\"}"
         );
+        assert!(first.lines().last().unwrap().ends_with(",\"unused\":true}"), "{first}");
     }
 
     #[test]

@@ -16,6 +16,11 @@ async fn every_lie_is_refused_with_words_and_the_next_try_is_a_new_request() {
         assert!(error.contains(words), "{lie:?}: {error}");
         assert!(error.contains("/certificate/1 is refused"), "{lie:?}: {error}");
         assert_eq!(ledger.read(), None, "{lie:?}: nothing comes of it");
+        let wasted = ledger.wasted.lock().unwrap().clone();
+        assert_eq!(wasted.len(), 1, "{lie:?}");
+        assert!(wasted[0].certificate.ends_with("/certificate/1"), "{lie:?}: {wasted:?}");
+        let is_unreadable = matches!(lie, Lie::Garbage | Lie::Nothing);
+        assert_eq!(wasted[0].serial.is_none(), is_unreadable, "{lie:?}: {wasted:?}");
         assert_eq!(both.0.status()[0].refused, 1);
         assert_eq!(both.0.status()[0].down, None, "it answers; another would be paid for as well");
         let signed = sign(&both, "front", &Urgency::default(), &ledger).await.unwrap();

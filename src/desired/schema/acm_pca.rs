@@ -61,7 +61,7 @@ pub(super) fn private_ca() -> Value {
                 }
             },
             "maxCertificatesPerHour": {
-                "description": "How many certificates one process has it sign in an hour, at most.",
+                "description": "How many certificates it is asked for in an hour with one state directory, at most.",
                 "type": "integer",
                 "minimum": 1,
                 "maximum": u32::MAX
