@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal};
 
 use thiserror::Error;
 use tracing::Level;
-use tracing_subscriber::filter::{LevelFilter, ParseError, Targets};
+use tracing_subscriber::filter::{FilterFn, LevelFilter, ParseError, Targets, filter_fn};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::FormatTime;
 use tracing_subscriber::layer::SubscriberExt;
@@ -54,9 +54,10 @@ pub fn start(filter: Option<&str>) -> Result<(), LogsError> {
             .with_timer(TimeOfDay)
             .finish()
             .with(parsed)
+            .with(without_secrets())
             .try_init()
     } else {
-        log.json().flatten_event(true).finish().with(parsed).try_init()
+        log.json().flatten_event(true).finish().with(parsed).with(without_secrets()).try_init()
     };
     started.map_err(LogsError::Twice)
 }
@@ -70,6 +71,12 @@ pub fn tell(level: Level) -> Result<(), LogsError> {
     let log = tracing_subscriber::fmt().with_max_level(level).with_writer(io::stderr);
     let log = log.with_ansi(false).with_target(false).without_time().finish();
     log.try_init().map_err(LogsError::Twice)
+}
+
+/// Whatever is asked for: at its finest level, AWS's SDK tells of whole answers, and one to a
+/// request whose signature does not fit repeats the session token.
+fn without_secrets() -> FilterFn {
+    filter_fn(|about| *about.level() < Level::TRACE || !about.target().starts_with("aws_"))
 }
 
 /// Spaces and commas too many mean nothing.
@@ -107,6 +114,19 @@ mod tests {
             assert!(!targets.would_enable("certctl::engine", &tracing::Level::INFO));
             assert_eq!(targets.default_level(), Some(LevelFilter::WARN), "{filter:?}");
         }
+    }
+
+    #[test]
+    fn whatever_is_asked_for_the_sdk_tells_of_no_whole_answers() {
+        let log = tracing_subscriber::registry()
+            .with(targets("trace,aws_smithy_runtime=trace").unwrap())
+            .with(without_secrets());
+        tracing::subscriber::with_default(log, || {
+            assert!(!tracing::enabled!(target: "aws_smithy_runtime::client", Level::TRACE));
+            assert!(!tracing::enabled!(target: "aws_sigv4::http_request", Level::TRACE));
+            assert!(tracing::enabled!(target: "aws_smithy_runtime::client", Level::DEBUG));
+            assert!(tracing::enabled!(target: "certctl::acm_pca", Level::TRACE));
+        });
     }
 
     #[test]
