@@ -1,5 +1,6 @@
 //! Authorities of AWS Private CA in a mesh file.
 
+use std::net::IpAddr;
 use std::ops::Range;
 
 use super::Scope;
@@ -104,20 +105,39 @@ pub fn told_twice<'a>(
     }
 }
 
-/// `http://` or `https://`, a host and perhaps a port; no more.
+/// `https://`, a host and perhaps a port; no more. `http://` only within this machine: whoever
+/// stood between would say which roots the mesh trusts.
 fn endpoint(text: &str) -> Result<String, String> {
     let wrong = |problem| {
         Err(format!("{text:?} {problem}; write the service's URL, as https://acm-pca.example.com"))
     };
-    let Some(host) = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")) else {
-        return wrong("does not begin with https:// or http://");
+    let (host, is_secret) = match (text.strip_prefix("https://"), text.strip_prefix("http://")) {
+        (Some(host), _) => (host, true),
+        (None, Some(host)) => (host, false),
+        (None, None) => return wrong("does not begin with https:// or http://"),
     };
     let host = host.strip_suffix('/').unwrap_or(host);
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']');
     if host.is_empty() || !host.chars().all(fits) {
         return wrong("is not a host, with or without a port");
     }
+    if !is_secret && !is_loopback(host) {
+        return wrong(
+            "is not encrypted, so whoever is on the way could have the mesh trust any root; \
+             http:// is for 127.0.0.1, [::1] and localhost alone",
+        );
+    }
     Ok(text.to_owned())
+}
+
+/// Whether a host, with or without a port, is this machine.
+fn is_loopback(host: &str) -> bool {
+    let name = match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => host.split(':').next().unwrap_or_default(),
+    };
+    name.eq_ignore_ascii_case("localhost")
+        || name.parse().is_ok_and(|address: IpAddr| address.is_loopback())
 }
 
 /// The name of a template, as AWS has it.
@@ -168,10 +188,21 @@ mod tests {
 
     #[test]
     fn an_endpoint_is_a_url_of_a_host() {
-        for text in
-            ["http://127.0.0.1:4566", "https://acm-pca.us-east-2.amazonaws.com/", "http://[::1]:80"]
-        {
+        for text in [
+            "http://127.0.0.1:4566",
+            "http://localhost:4566/",
+            "http://[::1]:80",
+            "https://acm-pca.us-east-2.amazonaws.com/",
+        ] {
             assert_eq!(endpoint(text).as_deref(), Ok(text));
+        }
+        for text in [
+            "http://acm-pca.us-east-2.amazonaws.com",
+            "http://10.0.0.1:4566",
+            "http://[2001:db8::1]",
+            "http://127.0.0.1.example.com",
+        ] {
+            assert!(endpoint(text).unwrap_err().contains("is not encrypted"), "{text}");
         }
         for text in [
             "",
