@@ -25,7 +25,7 @@ use aws_sdk_acmpca::Client;
 use aws_sdk_acmpca::config::Builder;
 use tokio::sync::OnceCell;
 
-use self::answer::{description, nonsense};
+use self::answer::description;
 use self::credentials::Hurried;
 use self::error::{certificate_error, service_error};
 use self::policy::{CountedElsewhere, Granted};
@@ -156,7 +156,7 @@ impl Service for Remote {
                 .send()
                 .await;
             let answer = answer.map_err(service_error)?;
-            answer.certificate_arn.ok_or_else(|| nonsense("it names no certificate"))
+            answer::certificate_of(ca, answer.certificate_arn)
         })
     }
 

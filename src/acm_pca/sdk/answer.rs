@@ -6,6 +6,7 @@ use aws_sdk_acmpca::types::{
 };
 
 use super::super::{CaStatus, Description, IssuedPem, ServiceError};
+use crate::desired::acm_pca::CaArn;
 use crate::time::OffsetDateTime;
 use crate::x509::key::KeyAlgorithm;
 use crate::x509::printable::printable;
@@ -42,6 +43,20 @@ fn key_algorithm(key: &Key) -> Option<KeyAlgorithm> {
     })
 }
 
+/// The ARN of a certificate that `ca` makes. It is kept, logged and counted by the CA in it, so it
+/// is looked at first.
+pub(super) fn certificate_of(ca: &CaArn, arn: Option<String>) -> Result<String, ServiceError> {
+    let arn = arn.ok_or_else(|| nonsense("it names no certificate"))?;
+    let id = arn.strip_prefix(ca.as_str()).and_then(|rest| rest.strip_prefix("/certificate/"));
+    let is_id =
+        |id: &str| !id.is_empty() && id.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-');
+    if arn.len() > LONGEST_ARN || !id.is_some_and(is_id) {
+        let shown: String = printable(&arn).chars().take(LONGEST_ARN).collect();
+        return Err(nonsense(&format!("{shown:?} is no certificate of this CA")));
+    }
+    Ok(arn)
+}
+
 pub(super) fn issued(
     certificate: Option<String>,
     chain: Option<String>,
@@ -49,6 +64,9 @@ pub(super) fn issued(
     let certificate = certificate.ok_or_else(|| nonsense("there is no certificate in it"))?;
     Ok(IssuedPem { certificate, chain: chain.unwrap_or_default() })
 }
+
+/// The longest ARN of a certificate (IssueCertificate, CertificateArn).
+const LONGEST_ARN: usize = 200;
 
 /// An answer that lacks what makes it one.
 pub(super) fn nonsense(what: &str) -> ServiceError {
