@@ -125,6 +125,24 @@ async fn an_answer_that_makes_no_sense_is_none() {
 }
 
 #[tokio::test]
+async fn only_a_certificate_of_the_ca_that_was_asked_is_taken_for_one() {
+    let id = "1".repeat(200);
+    for arn in [
+        format!("{ARN}/certificate/"),
+        format!("{ARN}/certificate/1\u{1b}[2J"),
+        format!("{ARN}/certificate/{id}"),
+        format!("{}/certificate/1", ARN.replace("11223344", "55667788")),
+    ] {
+        let body = serde_json::json!({ "CertificateArn": arn }).to_string();
+        let (ca, service) = Fake::answering(&[(200, &body)]).service().await;
+        let error = service.issue(&ca, &request()).await.unwrap_err();
+        assert_eq!(kind(&error), "unreachable", "{error}");
+        assert!(error.to_string().contains("is no certificate of this CA"), "{error}");
+        assert!(!error.to_string().contains('\u{1b}') && error.to_string().len() < 600, "{error}");
+    }
+}
+
+#[tokio::test]
 async fn a_service_that_is_not_there_is_unreachable_and_the_error_says_why() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
