@@ -118,6 +118,21 @@ pub enum SigningError {
         /// How many.
         below: u8,
     },
+    /// The CA, or one above it, allows no such CA below it.
+    #[error(
+        "{ca}: {subject:?} allows {allowed} CAs below it, and {wanted} are wanted; take another \
+         parent, or let the nodes be signed by this CA itself"
+    )]
+    NoRoom {
+        /// The CA.
+        ca: CaArn,
+        /// The subject of the one that does not allow it.
+        subject: String,
+        /// How many it allows.
+        allowed: u32,
+        /// How many would stand below it.
+        wanted: u32,
+    },
     /// The CA has ended or not begun.
     #[error("{ca}: {cause}")]
     Profile {
@@ -183,6 +198,7 @@ impl SigningError {
             Self::Doubted { .. }
             | Self::Down { .. }
             | Self::InProgress { .. }
+            | Self::NoRoom { .. }
             | Self::Profile { .. } => true,
             _ => false,
         }

@@ -109,6 +109,7 @@ impl Order for CaOrder<'_> {
         if self.below > DEEPEST {
             return Err(SigningError::TooDeep { below: self.below });
         }
+        self.room(ca)?;
         let validity = self.profile.validity(now, ca.chain.validity());
         let validity = fitting(ca, validity, self.profile.lifetime, now)?;
         let request = signing_request::for_ca(&self.profile.subject, self.key)?;
@@ -140,6 +141,22 @@ impl Order for CaOrder<'_> {
         chain.extend_from_slice(ca.chain.certificates());
         check_valid(&chain, now)?;
         Ok(CaChain::new(chain)?)
+    }
+}
+
+impl CaOrder<'_> {
+    /// Whether this CA, and those above it, allow one more CA below them with those below that:
+    /// what AWS signed beyond that would be paid for and be of no use.
+    fn room(&self, ca: &KnownCa) -> Result<(), SigningError> {
+        for (between, above) in (0..).zip(ca.chain.certificates()) {
+            let allowed = above.ca_constraint().and_then(|constraint| constraint.path_length);
+            let wanted = u32::from(self.below) + 1 + between;
+            if let Some(allowed) = allowed.filter(|allowed| *allowed < wanted) {
+                let (ca, subject) = (ca.ca.arn.clone(), above.subject());
+                return Err(SigningError::NoRoom { ca, subject, allowed, wanted });
+            }
+        }
+        Ok(())
     }
 }
 

@@ -3,6 +3,7 @@
 use super::super::testing::{Lie, SKEW, local};
 use super::*;
 use crate::time::Lifetime;
+use crate::x509::certificate::Certificate;
 use crate::x509::profile::CaProfile;
 
 #[tokio::test(start_paused = true)]
@@ -38,6 +39,25 @@ async fn a_ca_may_count_from_when_it_got_the_request_and_no_later() {
     }
 }
 
+/// The certificates of a CA that the fake has signed, with so many below it.
+async fn signed_below(
+    fake: &std::sync::Arc<Fake>,
+    key: &PrivateKey,
+    below: u8,
+) -> Vec<Certificate> {
+    let (pool, authority) = pool(&[fake]);
+    let profile = CaProfile {
+        subject: local("between").subject,
+        lifetime: Lifetime::days(30),
+        clock_skew: SKEW,
+        path_length: Some(below),
+    };
+    let order = CaOrder { profile: &profile, below, key };
+    let (urgency, ledger) = (Urgency::default(), Memory::default());
+    let signed = pool.sign(&authority, &order, None, &urgency, &ledger).await.unwrap();
+    signed.signed.certificates().to_vec()
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_ca_of_our_own_is_signed_and_bounded() {
     let fake = Fake::new("us-east-2");
@@ -64,6 +84,17 @@ async fn a_ca_of_our_own_is_signed_and_bounded() {
     let urgency = Urgency::default();
     let refused = pool.sign(&authority, &order, None, &urgency, &Memory::default()).await;
     assert!(refused.unwrap_err().to_string().contains("at most 3 below"));
+    let intermediate = KnownCa {
+        chain: crate::authority::CaChain::new(signed_below(&fake, &key, 0).await).unwrap(),
+        ..fake.known()
+    };
+    let narrow = RemoteAuthority::new(authority.name().clone(), vec![intermediate]).unwrap();
+    let order = CaOrder { profile: &profile, below: 0, key: &key };
+    let paid = fake.paid();
+    let refused = pool.sign(&narrow, &order, None, &urgency, &Memory::default()).await;
+    let error = refused.unwrap_err().to_string();
+    assert!(error.contains("allows 0 CAs below it, and 1 are wanted"), "{error}");
+    assert_eq!(fake.paid(), paid, "nothing is paid for what would be of no use");
     for (lie, words) in [
         (Lie::Key, "it is for another key"),
         (Lie::Issuer, "issued by"),
