@@ -155,6 +155,12 @@ impl<O: Order> Job<'_, O> {
             let submission = match kept.take() {
                 Some(again) if again.is_idempotent(self.clock.now()) => again,
                 lost => {
+                    if lost.is_some()
+                        && let Err(cause) = answers(asked).await
+                    {
+                        *kept = lost;
+                        return Err(asked.failed("DescribeCertificateAuthority", cause));
+                    }
                     let new = self.new_submission(asked, lost.as_ref());
                     let new = match new {
                         Ok(new) => new,
@@ -351,6 +357,14 @@ impl<O: Order> Job<'_, O> {
             tracing::warn!("what was asked of AWS, to no effect, could not be forgotten: {error}");
         }
     }
+}
+
+/// Whether AWS answers at all: where it does not, the next reply would be lost as well, and what it
+/// is about may be paid for once more.
+async fn answers(asked: Asked<'_>) -> Result<(), ServiceError> {
+    let patience = asked.patience();
+    let described = timeout(patience, asked.contact.service.describe(&asked.ca.ca.arn)).await;
+    described.unwrap_or_else(|_| Err(silent(patience))).map(drop)
 }
 
 /// The serial of what came, where there is one to be read.

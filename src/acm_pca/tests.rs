@@ -90,6 +90,26 @@ async fn a_reply_that_was_lost_too_long_ago_is_paid_for_once_more_at_most() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn while_no_reply_arrives_nothing_is_asked_for_anew() {
+    let fake = Fake::new("us-east-2");
+    fake.always(Act::LoseReply);
+    let (both, ledger) = (pool(&[&fake]), Memory::default());
+    let (profile, key) = (profile("front"), PrivateKey::generate(KeyAlgorithm::EcP256).unwrap());
+    let order = LeafOrder { profile: &profile, key: &key };
+    let (pool, authority) = &both;
+    let urgency = Urgency::awaited();
+    for _ in 0..20 {
+        pool.sign(authority, &order, ledger.read(), &urgency, &ledger).await.unwrap_err();
+        tokio::time::advance(seconds(120)).await;
+    }
+    assert_eq!(fake.paid(), 1, "twenty tries in three quarters of an hour");
+    assert_eq!(pool.status()[0].asked_last_hour, 1);
+    fake.always(Act::Well);
+    pool.sign(authority, &order, ledger.read(), &urgency, &ledger).await.unwrap();
+    assert_eq!(fake.paid(), 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_certificate_that_comes_to_nothing_is_asked_for_once_more_at_once() {
     let fake = Fake::new("us-east-2");
     fake.next_gets([Act::Fail]);
