@@ -20,6 +20,7 @@ pub(super) struct Doubt {
     in_a_row: u32,
     since: Option<Instant>,
     until: Option<Instant>,
+    is_tried: bool,
 }
 
 /// Nothing is asked of it.
@@ -40,11 +41,20 @@ impl Doubt {
         let Some(more) = self.in_a_row.checked_sub(ENOUGH) else { return false };
         self.since.get_or_insert(now);
         // Those that were asked for together come together, and are one try.
-        if self.until.is_none_or(|until| until <= now) {
+        if std::mem::take(&mut self.is_tried) || self.until.is_none_or(|until| until <= now) {
             let pause = FIRST_PAUSE.saturating_mul(1 << more.min(10)).min(LONGEST_PAUSE);
             self.until = Some(now + pause);
         }
         more == 0
+    }
+
+    /// One is about to be asked for. While there is doubt it is asked for alone: the others wait for
+    /// what comes of it.
+    pub(super) fn tries(&mut self, now: Instant) {
+        if self.since.is_some() {
+            self.until = Some(now + FIRST_PAUSE);
+            self.is_tried = true;
+        }
     }
 
     /// What it signed was good.
@@ -77,6 +87,8 @@ mod tests {
         assert_eq!(doubt.holds(began), held(FIRST_PAUSE, ENOUGH + 1));
         let later = began + FIRST_PAUSE;
         assert_eq!(doubt.holds(later), None, "then it is tried again");
+        doubt.tries(later);
+        assert!(doubt.holds(later).is_some(), "by one alone");
         doubt.refused(later);
         assert_eq!(doubt.holds(later), held(5 * FIRST_PAUSE, ENOUGH + 2));
         for _ in 0..20 {

@@ -231,6 +231,7 @@ impl<O: Order> Job<'_, O> {
             }
             return Err(SigningError::Braked { ca: arn.clone(), limit, lifts_at });
         }
+        state.doubt.tries(now.instant());
         drop(state);
         if let Some(lost) = lost {
             tracing::warn!(

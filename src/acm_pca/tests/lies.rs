@@ -30,6 +30,26 @@ async fn every_lie_is_refused_with_words_and_the_next_try_is_a_new_request() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_ca_that_signs_all_wrong_is_tried_by_one_alone_now_and_then() {
+    let fake = Fake::new("us-east-2");
+    fake.next_issues([Act::Lie(Lie::Longer); 6]);
+    let both = pool(&[&fake]);
+    for _ in 0..5 {
+        sign(&both, "front", &Urgency::default(), &Memory::default()).await.unwrap_err();
+    }
+    for (pause, paid) in [(0, 5), (60, 6), (60, 6), (60, 7)] {
+        tokio::time::advance(seconds(pause)).await;
+        let ledgers: Vec<_> = (0..20).map(|_| Memory::default()).collect();
+        let urgency = Urgency::default();
+        let all = ledgers.iter().map(|ledger| sign(&both, "front", &urgency, ledger));
+        let done = futures_util::future::join_all(all).await;
+        assert_eq!(fake.paid(), paid, "{:?}", done[1]);
+        assert_eq!(done.iter().filter(|done| done.is_ok()).count(), usize::from(paid == 7));
+    }
+    sign(&both, "front", &Urgency::default(), &Memory::default()).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_ca_may_count_from_when_it_got_the_request_and_no_later() {
     for (off_by, is_fine) in [(0, true), (1, true), (3, false), (60, false)] {
         let fake = Fake::new("us-east-2");
