@@ -36,11 +36,19 @@ fn a_certificate_that_is_not_what_was_asked_for_replaces_nothing_and_is_paid_for
     each(lies, |(operation, lie, words)| {
         let world = World::new();
         world.issue("").done();
-        let before = world.files();
+        let files = || {
+            let mut files = world.files();
+            files.remove(std::path::Path::new("issued.jsonl"));
+            files
+        };
+        let before = files();
         let gets = world.counts().1;
         world.fake.misbehave(operation, Times::Forever, Fault::Lie(lie));
         failed(world.issue("--force front"), words);
-        assert_eq!(world.files(), before, "{lie:?}");
+        assert!(files() == before, "{lie:?}");
+        let record = world.text("certs/issued.jsonl");
+        let unused: Vec<_> = record.lines().map(|line| line.contains("\"unused\":true")).collect();
+        assert_eq!(unused, [false, true], "{lie:?}: paid for, and written down as such: {record}");
         let counts = world.counts();
         assert_eq!((counts.0, counts.2), (2, 2), "{lie:?}");
         assert!(counts.1 - gets <= 3, "{lie:?}: {counts:?}");
