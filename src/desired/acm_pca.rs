@@ -124,6 +124,11 @@ impl CaArn {
         if !is_word(region) {
             return wrong("it names no region");
         }
+        for (prefix, of) in [("cn-", "aws-cn"), ("us-gov-", "aws-us-gov")] {
+            if region.starts_with(prefix) != (partition == of) {
+                return wrong("its region is in another partition than it says");
+            }
+        }
         if account.len() != 12 || !account.bytes().all(|c| c.is_ascii_digit()) {
             return wrong("its account is not 12 digits");
         }
@@ -191,6 +196,9 @@ mod tests {
             (&ARN.replace("acm-pca", "acm"), "another service"),
             (&ARN.replace("us-east-2", ""), "no region"),
             (&ARN.replace("us-east-2", "us east"), "no region"),
+            (&ARN.replace("us-east-2", "cn-north-1"), "another partition"),
+            (&ARN.replace("arn:aws", "arn:aws-cn"), "another partition"),
+            (&ARN.replace("us-east-2", "us-gov-west-1"), "another partition"),
             (&ARN.replace("111122223333", "1111"), "12 digits"),
             (&ARN.replace("certificate-authority", "certificate"), "does not end in"),
             (&format!("{ARN}/certificate/12"), "more, or less, than a CA"),

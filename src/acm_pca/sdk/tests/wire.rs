@@ -133,7 +133,8 @@ async fn a_ca_signs_as_its_key_calls_for() {
 
 #[test]
 fn a_template_is_of_the_partition_of_its_ca() {
-    let china = CaArn::parse(&ARN.replace("arn:aws", "arn:aws-cn")).unwrap();
+    let china = ARN.replace("arn:aws", "arn:aws-cn").replace("us-east-2", "cn-north-1");
+    let china = CaArn::parse(&china).unwrap();
     let arn = template_arn(&china, "EndEntityCertificate/V1");
     assert_eq!(arn, "arn:aws-cn:acm-pca:::template/EndEntityCertificate/V1");
 }
