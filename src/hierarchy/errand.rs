@@ -5,17 +5,12 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
 use thiserror::Error;
-use zeroize::Zeroizing;
 
 use super::descriptions::{self, Described};
 use super::due::{due, outdated_under};
 use super::{Authorities, Making, Remote, State, height};
-use crate::acm_pca::{
-    CaOrder, KeepError, Ledger, Pool, RemoteAuthority, SigningError, Submission, Urgency, Wasted,
-};
+use crate::acm_pca::{CaOrder, Pool, RemoteAuthority, SigningError, Urgency};
 use crate::authority::{Authority, CaChain, ca_profile};
 use crate::desired::acm_pca::{CaArn, PrivateCa};
 use crate::desired::layout;
@@ -28,6 +23,10 @@ use crate::time::OffsetDateTime;
 use crate::x509::certificate::Certificate;
 use crate::x509::key::PrivateKey;
 use crate::x509::profile::CaProfile;
+
+mod book;
+
+use book::{Book, earlier};
 
 /// One thing to ask of AWS.
 #[derive(Debug)]
@@ -231,7 +230,11 @@ async fn describe(
     let (mut described, mut failures) = (Vec::new(), Vec::new());
     for said in means.pool.describe_all(cas).await {
         match said {
-            Ok(ca) => described.push(Described::new(ca, now)),
+            Ok(ca) => {
+                let ca = Described::new(ca, now);
+                remote.tell_of_other_root(&ca);
+                described.push(ca);
+            }
             Err(failure) => failures.push(failure),
         }
     }
@@ -316,24 +319,6 @@ impl Sign {
     }
 }
 
-/// What an earlier errand was cut off from.
-async fn earlier(name: &AuthorityName, means: &Means) -> Result<Option<Submission>, ErrandError> {
-    let (store, of) = (Arc::clone(&means.store), name.clone());
-    let kept = tokio::task::spawn_blocking(move || store.submission(&of)).await??;
-    let submission = kept.map(|bytes| {
-        let value = serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
-        Submission::from_json(value).map_err(|error| error.to_string())
-    });
-    Ok(submission.transpose().unwrap_or_else(|error| {
-        tracing::error!(
-            authority = %name,
-            "what was kept of its certificate in the making is damaged, so if that is paid for, it \
-             is lost: {error}"
-        );
-        None
-    }))
-}
-
 fn description_file(name: &AuthorityName, described: &[Described]) -> Result<FileSpec, FilesError> {
     Ok(FileSpec {
         name: FileName::parse(layout::authority_description(name))?,
@@ -347,54 +332,4 @@ async fn keep(means: &Means, files: Vec<FileSpec>) -> Result<(), ErrandError> {
     let directory = Arc::clone(&means.directory);
     tokio::task::spawn_blocking(move || directory.replace(&files)).await??;
     Ok(())
-}
-
-/// Keeps what was asked for a CA.
-struct Book<'a> {
-    name: &'a AuthorityName,
-    under: &'a AuthorityName,
-    means: &'a Means,
-}
-
-impl Book<'_> {
-    fn save(&self, entry: Entry) -> BoxFuture<'static, Result<(), KeepError>> {
-        let store = Arc::clone(&self.means.store);
-        let saved = tokio::task::spawn_blocking(move || store.save(&[entry]));
-        async move {
-            let saved = saved.await.map_err(|error| KeepError(error.into()))?;
-            saved.map_err(|error| KeepError(error.into()))
-        }
-        .boxed()
-    }
-}
-
-impl Ledger for Book<'_> {
-    fn keep<'a>(&'a self, submission: &'a Submission) -> BoxFuture<'a, Result<(), KeepError>> {
-        let bytes = Zeroizing::new(submission.to_json().to_string().into_bytes());
-        self.save(Entry::submission(self.name, &bytes))
-    }
-
-    fn wasted<'a>(&'a self, wasted: &'a Wasted) -> BoxFuture<'a, ()> {
-        let entry = audit::Entry {
-            time: wasted.at,
-            authority: self.under.clone(),
-            holder: Holder::Ca(self.name.clone()),
-            serial: wasted.serial.clone().unwrap_or_default(),
-            certificate_arn: wasted.certificate.clone(),
-            not_after: wasted.not_after,
-            is_unused: true,
-        };
-        let state = self.means.state.clone();
-        async move {
-            let recorded = tokio::task::spawn_blocking(move || audit::record(&state, &entry)).await;
-            if let Err(error) = recorded {
-                tracing::error!(certificate = %wasted.certificate, "it is in no record: {error}");
-            }
-        }
-        .boxed()
-    }
-
-    fn forget(&self) -> BoxFuture<'_, Result<(), KeepError>> {
-        self.save(Entry::no_submission(self.name))
-    }
 }

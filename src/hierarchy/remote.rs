@@ -80,6 +80,21 @@ impl Remote {
         kept.cloned().chain(new.iter().cloned()).collect()
     }
 
+    /// Tells an operator where a CA has another root than before: the mesh trusts it by AWS's word.
+    pub(super) fn tell_of_other_root(&self, new: &Described) {
+        let before = self.described.iter().find(|old| old.arn == new.arn);
+        let Some(before) = before.map(|old| old.chain.root()) else { return };
+        let now = new.chain.root();
+        if before != now {
+            tracing::warn!(
+                ca = %new.arn, root = %now.subject(), serial = %now.serial(),
+                before = %before.subject(), serial_before = %before.serial(),
+                "AWS has another root for this CA, which is trusted from now on; if nobody is \
+                 known to have changed the CA, find out who did"
+            );
+        }
+    }
+
     fn description(&self, ca: &PrivateCa) -> Option<&Described> {
         self.described.iter().find(|described| described.is_of(ca))
     }

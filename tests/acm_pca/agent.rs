@@ -193,6 +193,8 @@ fn another_certificate_of_the_ca_is_a_change_of_roots_and_no_new_leaf_is_paid_fo
     });
     assert_eq!(served.agent.serial("front"), serial);
     assert_eq!(served.counts(), (1, 1));
+    let log = served.agent.log();
+    assert!(log.contains("AWS has another root for this CA"), "{log}");
 }
 
 #[test]
