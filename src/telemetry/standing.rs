@@ -135,6 +135,13 @@ fn private_cas(status: &Status, registry: &mut Registry) {
     counter("private_ca_refused", "Certificates of a private CA that were refused", |ca| {
         ca.refused
     });
+    let down: Family<OfPrivateCa, Gauge> = Family::default();
+    for (labels, ca) in &cas {
+        let since = ca.down.as_ref().and_then(|down| remaining(&down.since, status));
+        down.get_or_create(labels).set(since.map_or(0, |left| (-left).max(0)));
+    }
+    let help = "For how long a private CA has been passed over; 0 while it is asked";
+    registry.register_with_unit("private_ca_down", help, Unit::Seconds, down);
     let mut gauge = |name: &str, help: &str, value: fn(&PrivateCa) -> i64| {
         let family: Family<OfPrivateCa, Gauge> = Family::default();
         for (labels, ca) in &cas {
@@ -142,6 +149,9 @@ fn private_cas(status: &Status, registry: &mut Registry) {
         }
         registry.register(name, help, family);
     };
+    gauge("private_ca_signs", "1 for the private CA that signs for its authority", |ca| {
+        i64::from(ca.signs)
+    });
     gauge("private_ca_is_up", "1 while a private CA is asked, 0 while it is passed over", |ca| {
         i64::from(ca.down.is_none())
     });
@@ -159,4 +169,49 @@ fn private_cas(status: &Status, registry: &mut Registry) {
 fn remaining(end: &str, status: &Status) -> Option<i64> {
     let moment = |text: &str| -> Option<OffsetDateTime> { parse_moment(text).ok() };
     Some((moment(end)? - moment(&status.process.now)?).whole_seconds())
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus_client::encoding::text::encode;
+
+    use super::*;
+    use crate::status::{Authority, Down, Process};
+
+    #[test]
+    fn private_cas_tell_which_signs_and_for_how_long_the_other_is_passed_over() {
+        let since = "2026-11-21T08:00:00Z".to_owned();
+        let first = PrivateCa {
+            arn: "arn:first".to_owned(),
+            down: Some(Down { since, why: "hangs".to_owned() }),
+            refused: 2,
+            ..PrivateCa::default()
+        };
+        let second = PrivateCa {
+            arn: "arn:second".to_owned(),
+            signs: true,
+            issued: 3,
+            ..PrivateCa::default()
+        };
+        let authority = Authority {
+            name: "rented".to_owned(),
+            private_cas: vec![first, second],
+            ..Authority::default()
+        };
+        let process = Process { now: "2026-11-21T08:01:30Z".to_owned(), ..Process::default() };
+        let status = Status { authorities: vec![authority], process, ..Status::default() };
+        let mut text = String::new();
+        encode(&mut text, &registry(&status)).unwrap();
+        for line in [
+            "down_seconds{authority=\"rented\",ca=\"arn:first\"} 90",
+            "down_seconds{authority=\"rented\",ca=\"arn:second\"} 0",
+            "signs{authority=\"rented\",ca=\"arn:first\"} 0",
+            "signs{authority=\"rented\",ca=\"arn:second\"} 1",
+            "is_up{authority=\"rented\",ca=\"arn:first\"} 0",
+            "issued_total{authority=\"rented\",ca=\"arn:second\"} 3",
+            "refused_total{authority=\"rented\",ca=\"arn:first\"} 2",
+        ] {
+            assert!(text.contains(&format!("certctl_private_ca_{line}\n")), "{line} in {text}");
+        }
+    }
 }
